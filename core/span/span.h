@@ -1,0 +1,145 @@
+/* Traces and spans, whoever made them: the record that the store keeps, the exporters send and the
+ * tools print. Not thread-safe. */
+#ifndef TRACER_SPAN_SPAN_H
+#define TRACER_SPAN_SPAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "json/json.h"
+
+struct llm_call;
+
+#define TRACE_ID_LEN 16
+#define SPAN_ID_LEN  8
+#define TRACE_ID_HEX (2 * TRACE_ID_LEN + 1)
+#define SPAN_ID_HEX  (2 * SPAN_ID_LEN + 1)
+#define SPAN_UNKNOWN (-1) /* an int64_t figure that nobody told; cost: negative */
+
+enum span_type {
+    SPAN_LLM,
+    SPAN_TOOL,
+    SPAN_AGENT,
+    SPAN_FUNCTION,
+    SPAN_RETRIEVAL,
+    SPAN_EMBEDDING,
+    SPAN_CHAIN,
+    SPAN_OTHER,
+    SPAN_TYPE_COUNT
+};
+
+/* The process that a span comes from. */
+struct span_process {
+    int64_t pid;
+    char *exe;
+    json *argv; /* array of text */
+};
+
+/* A span. Texts and JSON are owned, NULL where unknown. Times are wall ns; end_time 0: running.
+ * The zero value is not a span: use span_new. */
+struct span {
+    uint8_t trace_id[TRACE_ID_LEN];
+    uint8_t span_id[SPAN_ID_LEN];
+    uint8_t parent_span_id[SPAN_ID_LEN]; /* all zero: a root */
+    char *name;
+    enum span_type type;
+    int64_t start_time, end_time;
+    char *model; /* response model, else request model */
+    char *provider, *operation, *request_model, *response_model, *response_id;
+    int stream; /* 1 streamed, 0 not, -1 unknown */
+    int64_t chunk_count;
+    double ttfc_ms, ttft_ms; /* negative: unknown */
+    int64_t tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, tokens_reasoning;
+    char *usage_source;
+    double cost_usd;
+    char *cost_source;
+    json *finish_reasons;
+    int64_t status_code; /* SPAN_UNKNOWN: none */
+    int64_t retry;
+    char *error, *error_type;
+    bool partial;
+    json *input_data, *output_data, *metadata;
+    struct span_process process;
+    char *capture_route;   /* "openssl", "gnutls", "libc", "curl"; NULL: made by hand */
+    int64_t dropped_bytes; /* 0: none */
+};
+
+/* A trace. end_time 0: running. */
+struct trace {
+    uint8_t trace_id[TRACE_ID_LEN];
+    char *name;
+    char *project_id;
+    int64_t start_time, end_time;
+    json *metadata; /* object or NULL */
+    json *tags;     /* array of text or NULL */
+    char *user_id, *session_id;
+    char *output;
+    char *error; /* set when any span failed; the first one's */
+    /* Kept by the store: */
+    int64_t span_count;
+    int64_t tokens_input, tokens_output; /* SPAN_UNKNOWN: no span told */
+    double total_cost;                   /* negative: unknown */
+};
+
+struct span *span_new(void); /* NULL: out of memory; figures unknown, ids zero */
+void span_free(struct span *s);
+struct trace *trace_new(void);
+void trace_free(struct trace *t);
+
+const char *span_type_name(enum span_type type);
+/* ERR_BAD for none of the eight names; *out is SPAN_OTHER then. */
+int span_type_parse(const char *name, enum span_type *out);
+
+/* Lower-case hex with NUL; out has room for 2 * len + 1. Returns out. */
+char *id_to_hex(const uint8_t *id, size_t len, char *out);
+/* ERR_BAD unless text is exactly 2 * len hex digits. */
+int id_from_hex(const char *text, size_t len, uint8_t *id) WARN_UNUSED_RESULT;
+bool id_is_zero(const uint8_t *id, size_t len);
+void id_random(uint8_t *id, size_t len); /* never all zero */
+/* The id that this ring, connection and stream offset always give (replay gives the same). */
+void id_derive(const char *ring_id, uint64_t conn, uint64_t offset, const char *salt, uint8_t *id,
+               size_t len);
+/* W3C Trace Context: version 00 (later ones by their first four fields). ERR_BAD. */
+int traceparent_parse(const char *text, uint8_t *trace_id, uint8_t *span_id) WARN_UNUSED_RESULT;
+
+/* One JSON object with the fields, in the order and with the names of the design ("Traces and
+ * spans"); absent = unknown. Appends to out, no newline. ERR_NOMEM, ERR_FULL. */
+int span_print(const struct span *s, struct buf *out) WARN_UNUSED_RESULT;
+/* Reads what span_print printed (the store keeps it so). NULL: malformed or out of memory. */
+struct span *span_parse(const char *text, size_t len);
+
+/* Fills the span from a call: names, figures, messages, times (boot_to_wall is added to the call's
+ * boot times), metadata. content false: input_data and output_data stay NULL (messages only; counts
+ * stay). Takes the JSON of the call over (its fields become NULL). */
+void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall, bool content);
+
+/* Grouping (group.c): which trace a captured call belongs to. */
+struct grouper;
+struct group_process { /* what is known of the process; texts borrowed for the call */
+    const char *ring_id;
+    const char *run_trace; /* 32 hex of the wrapper's run, or NULL */
+    const char *run_name;
+    const char *traceparent; /* inherited by environment (TRACEPARENT), or NULL */
+    const char *command;     /* argv joined, for a name */
+    bool listens;            /* it accepts connections: group by conversation, not process */
+};
+struct grouper *grouper_new(void);
+void grouper_free(struct grouper *g);
+/* Decides trace_id, parent_span_id and the trace's name of a call whose request is known, by the
+ * order of the design: the request's traceparent; the run; in a process that listens the
+ * conversation (history that extends an earlier request's, previous_response_id); the process.
+ * name is new memory. inferred: true when the conversation was guessed. ERR_NOMEM. */
+struct group_result {
+    uint8_t trace_id[TRACE_ID_LEN];
+    uint8_t parent_span_id[SPAN_ID_LEN];
+    char *name;
+    bool inferred;
+};
+int grouper_place(struct grouper *g, const struct group_process *process,
+                  const struct llm_call *call, struct group_result *out) WARN_UNUSED_RESULT;
+/* The call ended: remembers its answer, so that the next request of the conversation is known. */
+void grouper_finish(struct grouper *g, const struct llm_call *call, const uint8_t *trace_id);
+
+#endif

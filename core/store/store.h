@@ -1,0 +1,145 @@
+/* Where traces and spans are kept; the store is also the outbox of the exporters. One table of
+ * backends (store.c); SQLite is the embedded default. A store may be opened by several processes
+ * and, with a handle each, by several threads; one handle serves one thread at a time. */
+#ifndef TRACER_STORE_STORE_H
+#define TRACER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "span/span.h"
+
+struct store;
+
+enum store_mode { STORE_WRITE, STORE_READ };
+
+/* The data directory: TRACER_DATA_DIR, else $XDG_DATA_HOME/llm-tracer, else
+ * ~/.local/share/llm-tracer; made 0700 if missing. When it cannot be written, the runtime directory
+ * is used instead (*fallback becomes true). out has room for size bytes. ERR_IO, ERR_RANGE. */
+int store_data_dir(const char *runtime_dir, char *out, size_t size,
+                   bool *fallback) WARN_UNUSED_RESULT;
+
+/* Opens dir/traces.db (made if missing in STORE_WRITE). A file that is not ours, or is corrupt, is
+ * never overwritten: STORE_WRITE moves a corrupt one aside to traces.db.corrupt-TIME (said in
+ * *notice, new memory or NULL) and starts a new one. ERR_NOENT (read, no store yet), ERR_IO,
+ * ERR_DENIED, ERR_VERSION (made by a newer version), ERR_NOMEM. */
+int store_open(struct store **out, const char *dir, enum store_mode mode,
+               char **notice) WARN_UNUSED_RESULT;
+void store_close(struct store *s);
+/* A sentence about the last failure on this handle; "" when there was none. */
+const char *store_error(const struct store *s);
+
+/* Where a process wants its spans delivered. */
+struct destination {
+    int64_t id;       /* given by the store; 0: none (local only) */
+    char *kind;       /* exporter's name: "service", "file", "console" */
+    char *url;        /* service: base URL without trailing '/'; file: path */
+    char *project_id; /* or NULL */
+    bool content;     /* prompts and answers may go there */
+};
+void destination_release(struct destination *d);
+/* Finds or makes the row; the key (NULL: none) goes to dir/keys, a 0600 file, never to the
+ * database. *id is set. */
+int store_destination(struct store *s, const struct destination *d, const char *key, int64_t *id);
+int store_destination_get(struct store *s, int64_t id, struct destination *out, char **key);
+
+/* A ring's process, kept so that a replaced collector knows it. info is JSON made by the caller. */
+int store_ring_put(struct store *s, const char *ring_id, const char *info);
+char *store_ring_get(struct store *s, const char *ring_id); /* new memory or NULL */
+int store_ring_forget(struct store *s, const char *ring_id);
+
+/* Writes go between begin and commit (group commit: one transaction for many). destinations (count
+ * 0..8, ids) get an outbox entry for the change: a trace when it is new or ends, a span when it is
+ * new (running or not) and when it ends. Putting the same again changes nothing and queues nothing.
+ * Putting a span whose end_time is set over a running one completes it; a finished one is never put
+ * back to running. Totals of the trace are kept. ERR_IO with store_error (disk full included): the
+ * transaction is rolled back and may be tried again. */
+int store_begin(struct store *s) WARN_UNUSED_RESULT;
+int store_commit(struct store *s) WARN_UNUSED_RESULT;
+void store_rollback(struct store *s);
+int store_put_trace(struct store *s, const struct trace *t, const int64_t *destinations,
+                    size_t count) WARN_UNUSED_RESULT;
+int store_put_span(struct store *s, const struct span *span, const int64_t *destinations,
+                   size_t count) WARN_UNUSED_RESULT;
+/* Ends every trace and span still running that this ring's process owned (a collector that died
+ * left them): spans become partial with the error given. */
+int store_abandon(struct store *s, const char *ring_id, int64_t end_time, const char *error);
+
+/* Reading. */
+struct trace_query {
+    size_t limit;       /* 1..1000 */
+    const char *cursor; /* from the last page, or NULL */
+    const char *name;   /* substring, or NULL */
+    const char *model;
+    int64_t from, to; /* wall ns; 0: open */
+};
+/* What `list` shows of a trace beside the trace itself. */
+struct trace_row {
+    struct trace *trace;
+    char *model;     /* of its first llm span, or NULL */
+    int64_t models;  /* how many different ones */
+    int64_t errors;  /* spans that failed */
+    int64_t running; /* spans that run */
+};
+typedef int trace_row_fn(void *user, const struct trace_row *row);
+typedef int span_fn(void *user, const struct span *span);
+/* Newest first. *next_cursor is new memory, NULL at the end. */
+int store_list_traces(struct store *s, const struct trace_query *q, trace_row_fn *each, void *user,
+                      char **next_cursor);
+/* ids may be prefixes of at least 4 hex digits: ERR_NOENT, ERR_EXIST (ambiguous). */
+int store_find_trace(struct store *s, const char *hex, struct trace **out);
+/* Spans of a trace in order of start_time; trace_id NULL: all spans of the store, oldest first. */
+int store_each_span(struct store *s, const uint8_t *trace_id, span_fn *each, void *user);
+struct store_totals {
+    int64_t traces, spans, bytes, outbox, outbox_oldest; /* wall ns; 0: none */
+    int64_t purged_traces;
+};
+int store_totals(struct store *s, struct store_totals *out);
+
+/* Outbox: per destination in order of seq. */
+enum outbox_op { OUTBOX_TRACE_BEGIN, OUTBOX_SPAN_BEGIN, OUTBOX_SPAN_END, OUTBOX_TRACE_END };
+struct outbox_entry {
+    int64_t seq;
+    int64_t destination;
+    enum outbox_op op;
+    uint8_t trace_id[TRACE_ID_LEN];
+    uint8_t span_id[SPAN_ID_LEN]; /* zero for traces */
+    int64_t attempts;
+};
+/* The next entries of a destination after seq `after`, at most max; returns the count or an error.
+ */
+int store_outbox_next(struct store *s, int64_t destination, int64_t after, struct outbox_entry *out,
+                      size_t max);
+/* Destinations that have entries waiting; returns the count. */
+int store_outbox_destinations(struct store *s, int64_t *out, size_t max);
+int store_outbox_done(struct store *s, int64_t seq); /* delivered: removed, counted */
+int store_outbox_failed(struct store *s, int64_t seq, const char *why); /* attempts + 1, why kept */
+/* Gives one up for good (the service refused it): kept in table `rejected` with the reason. */
+int store_outbox_reject(struct store *s, int64_t seq, const char *why);
+int store_get_trace(struct store *s, const uint8_t *trace_id, struct trace **out);
+int store_get_span(struct store *s, const uint8_t *trace_id, const uint8_t *span_id,
+                   struct span **out);
+/* Ids that a service gave (older servers make their own). local: 32 or 16 hex. */
+int store_remote_put(struct store *s, int64_t destination, const char *local, const char *remote);
+char *store_remote_get(struct store *s, int64_t destination, const char *local);
+/* The last delivery state of each destination, for `status`. */
+struct delivery_state {
+    struct destination destination;
+    int64_t waiting, delivered, rejected;
+    char *last_error; /* NULL: none since the last success */
+    int64_t last_error_time, last_success_time;
+};
+typedef int delivery_fn(void *user, const struct delivery_state *state);
+int store_each_delivery(struct store *s, delivery_fn *each, void *user);
+int store_delivery_note(struct store *s, int64_t destination,
+                        const char *error); /* NULL: success */
+
+/* Retention: one small step; returns how many traces it deleted (0: nothing to do). Oldest first;
+ * what is not delivered yet is kept unless max_bytes cannot be met otherwise. */
+int store_purge(struct store *s, int64_t older_than, int64_t max_bytes);
+/* Fills the secondary indexes behind the writes, one batch; returns rows done (0: up to date). */
+int store_index_step(struct store *s);
+
+#endif
