@@ -54,7 +54,7 @@ struct ring_header {
     _Atomic uint32_t blocks_reserved;
     _Atomic uint32_t grow_owner; /* tid of the thread that is reserving more blocks, or 0 */
     _Atomic uint64_t alive_time; /* CLOCK_BOOTTIME ns of the last record, for other namespaces */
-    uint8_t pad[RING_PAGE - 128];
+    uint8_t pad[RING_PAGE - 104];
 };
 
 /* stop[slot] != 0: the collector has asked the hooks to stop looking at that connection. The flags
@@ -74,7 +74,7 @@ struct doorbell {
     _Atomic uint32_t collector; /* pid of the collector, 0: none; a hint only */
     _Atomic uint64_t heartbeat; /* CLOCK_BOOTTIME ns, written at least once a second */
     _Atomic uint64_t spawned;   /* CLOCK_BOOTTIME ns of the last start of a collector by a host */
-    uint8_t pad[RING_PAGE - 48];
+    uint8_t pad[RING_PAGE - 40];
 };
 
 _Static_assert(sizeof(struct ring_block) == 64, "a cache line a block");
