@@ -64,6 +64,7 @@ struct span {
     struct span_process process;
     char *capture_route;   /* "openssl", "gnutls", "libc", "curl"; NULL: made by hand */
     int64_t dropped_bytes; /* 0: none */
+    const char *ring_id;   /* borrowed: the ring it came from, for store_abandon; never printed */
 };
 
 /* A trace. end_time 0: running. */
@@ -77,6 +78,9 @@ struct trace {
     char *user_id, *session_id;
     char *output;
     char *error; /* set when any span failed; the first one's */
+    /* Borrowed: the ring whose end is the trace's end too (store_abandon); NULL for a trace that
+     * several processes share, such as a run's. */
+    const char *ring_id;
     /* Kept by the store: */
     int64_t span_count;
     int64_t tokens_input, tokens_output; /* SPAN_UNKNOWN: no span told */
@@ -111,9 +115,15 @@ int span_print(const struct span *s, struct buf *out) WARN_UNUSED_RESULT;
 struct span *span_parse(const char *text, size_t len);
 
 /* Fills the span from a call: names, figures, messages, times (boot_to_wall is added to the call's
- * boot times), metadata. content false: input_data and output_data stay NULL (messages only; counts
- * stay). Takes the JSON of the call over (its fields become NULL). */
+ * boot times), metadata. What the call does not know leaves the span as it is, so that it may be
+ * called at the request and again at the end. content false: input_data and output_data stay NULL;
+ * the number of messages goes to metadata. Takes the JSON of the call over (input, output,
+ * metadata, price and finish_reasons become NULL). */
 void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall, bool content);
+/* Fills what s does not know from a captured span, for a call made inside an explicit llm span:
+ * what the program set itself stays. Takes texts and JSON over; ids, name, type and times of s
+ * stay. */
+void span_fill(struct span *s, struct span *from);
 
 /* Grouping (group.c): which trace a captured call belongs to. */
 struct grouper;
@@ -124,6 +134,10 @@ struct group_process { /* what is known of the process; texts borrowed for the c
     const char *traceparent; /* inherited by environment (TRACEPARENT), or NULL */
     const char *command;     /* argv joined, for a name */
     bool listens;            /* it accepts connections: group by conversation, not process */
+    /* SPAN_ID_LEN bytes, the derived id of the call that is placed: a conversation that it starts
+     * gets a trace id made from it, so that a replay finds the same trace. NULL: made from what is
+     * said in the request. */
+    const uint8_t *span_id;
 };
 struct grouper *grouper_new(void);
 void grouper_free(struct grouper *g);
