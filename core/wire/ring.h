@@ -21,21 +21,34 @@
 #define RING_CONN_SLOTS 4096u
 #define RING_PAGE       4096u
 
-/* State of a block: low 8 bits enum ring_state, high 32 bits the tid of the holder while HELD. */
+#define RING_BLOCKS_FIRST 4u /* reserved from the start, and never taken out again */
+
+/* State of a block: low 8 bits enum ring_state; high 32 bits the tid of the holder while HELD, and
+ * a count of the times it was taken out while HOLE (so that a writer which reserved it before that
+ * does not use it after).
+ *
+ * The collector changes states without ever touching a mapping, since a file truncated by another
+ * process would kill it: FUTEX_WAKE_OP lets the kernel do the atomic operation, and a missing page
+ * is EFAULT. That call knows OR, AND NOT and SET, but no compare-and-swap; hence RING_CLAIM. The
+ * collector ORs the bit in and reads the state back: IDLE|CLAIM is its own until it says
+ * otherwise, since writers only take a block that is exactly IDLE. Over anything else the bit means
+ * nothing: a holder's plain store removes it, else the collector does. */
+#define RING_CLAIM 0x80u
 enum ring_state {
     RING_HOLE = 0, /* not reserved: never touched */
     RING_IDLE = 1, /* reserved; anyone may take it and append at `committed` */
     RING_HELD = 2, /* a thread is writing a record behind `committed` */
-    RING_DONE = 3, /* no room left for the next record: only the collector touches it */
-    RING_TAKEN = 4 /* the collector is emptying it */
+    RING_DONE = 3  /* no room left for the next record: only the collector touches it */
 };
+#define RING_STATE(state)  ((uint32_t)((state)&0x7fu))
+#define RING_HOLDER(state) ((uint32_t)((state) >> 32))
 
 struct ring_block {
     _Atomic uint64_t state;
     _Atomic uint32_t committed; /* bytes of whole records, 0 .. RING_BLOCK_SIZE */
-    uint32_t reserved;
-    _Atomic uint64_t sequence; /* raised by the collector each time it empties the block */
-    uint8_t pad[40];           /* a cache line each */
+    _Atomic uint32_t released;  /* the collector's: bytes that its successor need not read again */
+    _Atomic uint64_t sequence;  /* raised by the collector each time it empties the block */
+    uint8_t pad[40];            /* a cache line each */
 };
 
 struct ring_header {
@@ -48,11 +61,11 @@ struct ring_header {
     uint64_t start_ticks;
     uint64_t exec_nonce;
     uint64_t pid_ns;
-    _Atomic uint64_t lost_records; /* records that found no room */
-    _Atomic uint64_t lost_bytes;   /* their payload */
-    _Atomic uint64_t untracked;    /* connections that found no slot */
-    _Atomic uint32_t blocks_reserved;
-    _Atomic uint32_t grow_owner; /* tid of the thread that is reserving more blocks, or 0 */
+    _Atomic uint64_t lost_records;    /* records that found no room */
+    _Atomic uint64_t lost_bytes;      /* their payload */
+    _Atomic uint64_t untracked;       /* connections that found no slot */
+    _Atomic uint32_t blocks_reserved; /* no block from here on was ever reserved */
+    _Atomic uint32_t returned;        /* raised whenever the collector gives a block back */
     _Atomic uint64_t alive_time; /* CLOCK_BOOTTIME ns of the last record, for other namespaces */
     uint8_t pad[RING_PAGE - 104];
 };
@@ -61,6 +74,32 @@ struct ring_header {
  * are a page behind the header. */
 #define RING_STOP_OFFSET  RING_PAGE
 #define RING_TABLE_OFFSET (RING_STOP_OFFSET + RING_CONN_SLOTS)
+
+#define RING_NAME_PREFIX "ring-"
+#define RING_TEMP_PREFIX ".new-" /* being made; abandoned when its maker died */
+
+/* Size of a file with room for `blocks` blocks, and the place of the first. */
+static inline uint64_t ring_blocks_offset(uint64_t blocks)
+{
+    uint64_t table = blocks * sizeof(struct ring_block);
+    return RING_TABLE_OFFSET + (table + RING_PAGE - 1) / RING_PAGE * RING_PAGE;
+}
+
+static inline uint64_t ring_file_size(uint64_t blocks)
+{
+    return ring_blocks_offset(blocks) + blocks * RING_BLOCK_SIZE;
+}
+
+/* The largest number of blocks that a file of that size has room for. */
+static inline uint64_t ring_blocks_within(uint64_t size)
+{
+    if (size <= RING_TABLE_OFFSET)
+        return 0;
+    uint64_t blocks = (size - RING_TABLE_OFFSET) / (RING_BLOCK_SIZE + sizeof(struct ring_block));
+    if (blocks > 0 && ring_file_size(blocks) > size)
+        blocks--;
+    return blocks < RING_BLOCKS_MAX ? blocks : RING_BLOCKS_MAX;
+}
 
 /* The doorbell: one page a runtime directory, shared by all writers and the collector. */
 #define DOORBELL_MAGIC UINT64_C(0x314c4c4542524c4c) /* "LLRBELL1" */

@@ -20,6 +20,8 @@ struct ring_writer {
     struct doorbell *bell;
     uint32_t blocks_max;
     uint64_t mapped_bytes;
+    uint64_t device, inode; /* of the file, which is opened again to reserve more of it */
+    _Atomic uint64_t full;  /* header->returned and the size for which no room was found then */
     char path[WRITER_PATH_MAX];
 };
 

@@ -1,0 +1,103 @@
+/* Reserving more of a ring. There is no lock: fallocate of what is reserved already does nothing,
+ * and the compare-and-swap from HOLE carries the count of times the block was taken out, so that a
+ * thread which slept in between cannot use a block that was taken out again. */
+#include "wire/sys.h"
+#include "wire/writer_private.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+uint64_t writer_free_share(int fd)
+{
+    struct statfs system;
+    if (sys_fstatfs(fd, &system) < 0)
+        return 0;
+    if (system.f_blocks == 0)
+        return UINT64_MAX; /* tmpfs without a limit, ramfs */
+    return (uint64_t)system.f_bavail * (uint64_t)system.f_bsize / 8;
+}
+
+void writer_populate(struct ring_writer *w, uint32_t first, uint32_t count)
+{
+    sys_madvise(w->blocks + (uint64_t)first * RING_BLOCK_SIZE, (uint64_t)count * RING_BLOCK_SIZE,
+                MADV_POPULATE_WRITE);
+}
+
+/* The ring's own file, or a negative errno. */
+static int open_again(const struct ring_writer *w)
+{
+    long fd = sys_open(w->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (fd < 0)
+        return (int)fd;
+    struct stat status;
+    if (sys_fstat((int)fd, &status) < 0 || (uint64_t)status.st_dev != w->device ||
+        (uint64_t)status.st_ino != w->inode || (uint64_t)status.st_size != w->mapped_bytes) {
+        sys_close((int)fd);
+        return -ESTALE;
+    }
+    return (int)fd;
+}
+
+/* The first run of holes, at most `most` long; states[] keeps what was seen. */
+static uint32_t find_holes(struct ring_writer *w, uint32_t most, uint32_t *first, uint64_t *states)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->blocks_max && count < most; i++) {
+        uint64_t state = atomic_load_explicit(&w->table[i].state, memory_order_acquire);
+        if ((state & 0xff) == RING_HOLE) {
+            if (count == 0)
+                *first = i;
+            states[count++] = state;
+        } else if (count > 0) {
+            break;
+        }
+    }
+    return count;
+}
+
+/* Reserves up to count blocks from first on; fewer when the file system has less. */
+static uint32_t reserve(const struct ring_writer *w, uint32_t first, uint32_t count)
+{
+    int fd = open_again(w);
+    if (fd < 0)
+        return 0;
+    uint64_t share = writer_free_share(fd) / RING_BLOCK_SIZE;
+    if (count > share)
+        count = (uint32_t)share;
+    uint64_t offset = ring_blocks_offset(w->blocks_max) + (uint64_t)first * RING_BLOCK_SIZE;
+    while (count > 0 && sys_reserve(fd, offset, (uint64_t)count * RING_BLOCK_SIZE) < 0)
+        count /= 2;
+    sys_close(fd);
+    return count;
+}
+
+static void raise_to(_Atomic uint32_t *word, uint32_t value)
+{
+    uint32_t now = atomic_load_explicit(word, memory_order_relaxed);
+    while (now < value && !atomic_compare_exchange_weak(word, &now, value))
+        continue;
+}
+
+uint32_t writer_grow(struct ring_writer *w)
+{
+    uint32_t step = atomic_load_explicit(&w->header->blocks_reserved, memory_order_relaxed);
+    if (step < RING_BLOCKS_FIRST)
+        step = RING_BLOCKS_FIRST;
+    if (step > RING_GROW_MAX)
+        step = RING_GROW_MAX;
+    uint64_t states[RING_GROW_MAX];
+    uint32_t first = 0;
+    uint32_t count = find_holes(w, step, &first, states);
+    if (count > 0)
+        count = reserve(w, first, count);
+    if (count == 0)
+        return 0;
+    writer_populate(w, first, count);
+    raise_to(&w->header->blocks_reserved, first + count);
+    uint32_t grown = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if (atomic_compare_exchange_strong(&w->table[first + i].state, &states[i], RING_IDLE))
+            grown++;
+    return grown;
+}
