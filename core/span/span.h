@@ -153,7 +153,8 @@ struct group_result {
 };
 int grouper_place(struct grouper *g, const struct group_process *process,
                   const struct llm_call *call, struct group_result *out) WARN_UNUSED_RESULT;
-/* The call ended: remembers its answer, so that the next request of the conversation is known. */
+/* The call ended: remembers its answer, so that the next request of the conversation is known.
+ * Before span_from_call, which takes the messages away. */
 void grouper_finish(struct grouper *g, const struct llm_call *call, const uint8_t *trace_id);
 
 #endif
