@@ -1,0 +1,259 @@
+#include "library.h"
+
+#include "library_object.h"
+#include "symbol.h"
+
+#define LIBRARY_NONE 1 /* in functions[]: looked for and not there */
+
+static bool library_ready(struct library *library)
+{
+    return atomic_load_explicit(&library->state, memory_order_acquire) == LIBRARY_READY;
+}
+
+static bool anchor_found(const void *anchor, void *const *found, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (found[i] == anchor) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Gives back the slots of libraries that were unloaded; what is remembered of their objects goes
+ * with them. */
+static void family_drop_unloaded(struct library_family *family, void *const *found, size_t count)
+{
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+
+        if (!library_ready(library) || anchor_found(library->anchor, found, count)) {
+            continue;
+        }
+        atomic_store_explicit(&library->state, LIBRARY_FREE, memory_order_release);
+        for (unsigned j = 0; j < LIBRARY_MEMORY; j++) {
+            if ((atomic_load_explicit(&family->memory[j], memory_order_relaxed) & 7) == i) {
+                atomic_store_explicit(&family->memory[j], 0, memory_order_relaxed);
+            }
+        }
+    }
+}
+
+static void family_add(struct library_family *family, const void *anchor)
+{
+    struct library_object object;
+
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        if (library_ready(&family->libraries[i]) && family->libraries[i].anchor == anchor) {
+            return;
+        }
+    }
+    if (!library_object_at(anchor, &object)) {
+        return;
+    }
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+        uint32_t expected = LIBRARY_FREE;
+
+        if (!atomic_compare_exchange_strong(&library->state, &expected, LIBRARY_FILLING)) {
+            continue;
+        }
+        library->low = object.low;
+        library->size = object.size;
+        library->anchor = anchor;
+        atomic_store_explicit(&library->word, 1, memory_order_relaxed);
+        for (unsigned j = 0; j < LIBRARY_FUNCTIONS_MAX; j++) {
+            atomic_store_explicit(&library->functions[j], 0, memory_order_relaxed);
+        }
+        atomic_store_explicit(&library->state, LIBRARY_READY, memory_order_release);
+        return;
+    }
+}
+
+void library_refresh(struct library_family *family)
+{
+    uint64_t generation = ~symbol_generation();
+    void *found[LIBRARY_MAX];
+    size_t count;
+
+    if (atomic_load_explicit(&family->generation, memory_order_acquire) == generation) {
+        return;
+    }
+    count = symbol_all(family->names[0], found, LIBRARY_MAX);
+    count = count > LIBRARY_MAX ? LIBRARY_MAX : count;
+    family_drop_unloaded(family, found, count);
+    for (size_t i = 0; i < count; i++) {
+        family_add(family, found[i]);
+    }
+    atomic_store_explicit(&family->live, (uint32_t)count, memory_order_relaxed);
+    atomic_store_explicit(&family->generation, generation, memory_order_release);
+}
+
+void *library_function(struct library_family *family, struct library *library, unsigned which)
+{
+    uintptr_t function = atomic_load_explicit(&library->functions[which], memory_order_relaxed);
+
+    if (__builtin_expect(function == 0, 0)) {
+        function = (uintptr_t)symbol_in_object_of(library->anchor, family->names[which]);
+        function = function == 0 ? LIBRARY_NONE : function;
+        atomic_store_explicit(&library->functions[which], function, memory_order_relaxed);
+    }
+    return function == LIBRARY_NONE ? NULL : (void *)function;
+}
+
+/* The library among whose objects this one is, told by a word of it that points into the
+ * library's mapping (OpenSSL's method table); *word is which. */
+static struct library *family_scan(struct library_family *family, const uintptr_t *object)
+{
+    for (unsigned word = 0; word < family->scan_words; word++) {
+        for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+            struct library *library = &family->libraries[i];
+
+            if (library_ready(library) && library_holds(library, object[word])) {
+                atomic_store_explicit(&library->word, word, memory_order_relaxed);
+                return library;
+            }
+        }
+    }
+    return NULL;
+}
+
+static struct library *family_only(struct library_family *family)
+{
+    if (atomic_load_explicit(&family->live, memory_order_relaxed) != 1) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        if (library_ready(&family->libraries[i])) {
+            return &family->libraries[i];
+        }
+    }
+    return NULL;
+}
+
+/* The one library that the caller's object names among those it needs, or that it is itself; of
+ * several of one name, the one in the caller's folder. */
+static struct library *family_of_caller(struct library_family *family, const void *caller)
+{
+    struct library *named = NULL, *beside = NULL;
+    struct library_object from, to;
+    unsigned names = 0;
+
+    if (!library_object_at(caller, &from)) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+
+        if (!library_ready(library)) {
+            continue;
+        }
+        if (library_holds(library, (uintptr_t)caller)) {
+            return library;
+        }
+        if (library_object_at(library->anchor, &to) &&
+            library_object_needs(&from, library_object_name(&to))) {
+            names++;
+            named = library;
+            beside = library_object_beside(&from, &to) ? library : beside;
+        }
+    }
+    return names == 1 ? named : beside;
+}
+
+struct library *library_bound(struct library_family *family, const void *caller)
+{
+    struct library *library;
+
+    library_refresh(family);
+    library = family_only(family);
+    return library != NULL ? library : family_of_caller(family, caller);
+}
+
+static size_t memory_slot(uintptr_t object)
+{
+    return (object >> 4 ^ object >> 12) % LIBRARY_MEMORY;
+}
+
+static struct library *memory_get(struct library_family *family, uintptr_t object)
+{
+    uintptr_t kept =
+        atomic_load_explicit(&family->memory[memory_slot(object)], memory_order_relaxed);
+
+    if ((kept & ~(uintptr_t)7) != object) {
+        return NULL;
+    }
+    return library_ready(&family->libraries[kept & 7]) ? &family->libraries[kept & 7] : NULL;
+}
+
+static void memory_set(struct library_family *family, uintptr_t object, struct library *library)
+{
+    if ((object & 7) == 0) {
+        atomic_store_explicit(&family->memory[memory_slot(object)],
+                              object | (uintptr_t)(library - family->libraries),
+                              memory_order_relaxed);
+    }
+}
+
+void library_forget(struct library_family *family, const void *object)
+{
+    _Atomic uintptr_t *kept = &family->memory[memory_slot((uintptr_t)object)];
+
+    if ((atomic_load_explicit(kept, memory_order_relaxed) & ~(uintptr_t)7) == (uintptr_t)object) {
+        atomic_store_explicit(kept, 0, memory_order_relaxed);
+    }
+}
+
+/* Cold: the object's library is not known by what was seen before. */
+static __attribute__((noinline)) struct library *family_find(struct library_family *family,
+                                                             const void *object, const void *caller)
+{
+    struct library *library;
+
+    library_refresh(family);
+    library = family_scan(family, object);
+    if (library != NULL) {
+        return library;
+    }
+    library = family_only(family);
+    if (library == NULL && family->scan_words == 0) {
+        library = family_of_caller(family, caller);
+    }
+    if (library != NULL && family->scan_words == 0) {
+        memory_set(family, (uintptr_t)object, library);
+    }
+    return library;
+}
+
+struct library *library_of(struct library_family *family, const void *object, const void *caller)
+{
+    const uintptr_t *words = object;
+
+    if (object == NULL) {
+        return NULL;
+    }
+    if (family->scan_words == 0) {
+        struct library *library = memory_get(family, (uintptr_t)object);
+
+        return library != NULL ? library : family_find(family, object, caller);
+    }
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+        uint32_t state = atomic_load_explicit(&library->state, memory_order_acquire);
+
+        if (state == LIBRARY_READY &&
+            library_holds(library,
+                          words[atomic_load_explicit(&library->word, memory_order_relaxed)])) {
+            return library;
+        }
+    }
+    return family_find(family, object, caller);
+}
+
+void *library_any(struct library_family *family, unsigned which, const void *caller)
+{
+    struct library *library = library_bound(family, caller);
+    void *function = library != NULL ? library_function(family, library, which) : NULL;
+
+    return function != NULL ? function : symbol_next(family->names[which]);
+}

@@ -1,0 +1,65 @@
+/* A family of functions that several loaded libraries may define at once (two libssl, two
+ * libcurl): which library an object belongs to, and where that library's functions are. A process
+ * may mix the system's library with a bundled one, loaded RTLD_LOCAL, and one library's function
+ * must never be called on another's object.
+ *
+ * Lock-free and async-signal-safe: slots are claimed by compare-and-swap and published by their
+ * state; whoever meets an unfinished slot looks for itself. */
+#ifndef TRACER_PRELOAD_LIBRARY_H
+#define TRACER_PRELOAD_LIBRARY_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIBRARY_MAX           8
+#define LIBRARY_FUNCTIONS_MAX 24
+#define LIBRARY_MEMORY        256
+
+#define LIBRARY_HOOK __attribute__((visibility("default")))
+
+enum library_state { LIBRARY_FREE, LIBRARY_FILLING, LIBRARY_READY };
+
+struct library {
+    _Atomic uint32_t state;
+    _Atomic uint32_t word; /* which word of its objects points into its mapping */
+    uintptr_t low;         /* its mapping */
+    size_t size;
+    const void *anchor; /* its definition of the family's first function */
+    _Atomic uintptr_t functions[LIBRARY_FUNCTIONS_MAX]; /* 0: not looked for, 1: it has none */
+};
+
+struct library_family {
+    const char *const *names; /* at most LIBRARY_FUNCTIONS_MAX; every library has the first */
+    uint32_t count;
+    uint32_t scan_words; /* words of an object that may point into its library; 0: none does */
+    _Atomic uint64_t generation; /* complement of symbol_generation() at the last look */
+    _Atomic uint32_t live;       /* libraries found then */
+    struct library libraries[LIBRARY_MAX];
+    /* Objects whose library was told, with its index in the three lowest bits: for objects
+     * without a word that tells it. */
+    _Atomic uintptr_t memory[LIBRARY_MEMORY];
+};
+
+/* The library that the object belongs to, or NULL: it cannot be told, and the object is not to be
+ * looked at. caller is an address in the code that called, or NULL. */
+struct library *library_of(struct library_family *family, const void *object, const void *caller);
+/* The object is gone: its address may come back as another library's object. */
+void library_forget(struct library_family *family, const void *object);
+/* The library's function, or NULL if it has none of that name. */
+void *library_function(struct library_family *family, struct library *library, unsigned which);
+/* For an object whose library cannot be told: the definition that the caller's own object is linked
+ * against, else the first one; NULL if there is none. */
+void *library_any(struct library_family *family, unsigned which, const void *caller);
+/* The only or the caller's own library, whatever the object; NULL: cannot be told. */
+struct library *library_bound(struct library_family *family, const void *caller);
+/* Looks again if objects were loaded or unloaded. */
+void library_refresh(struct library_family *family);
+/* True if the address lies in the library's mapping. */
+static inline bool library_holds(const struct library *library, uintptr_t address)
+{
+    return address - library->low < library->size;
+}
+
+#endif

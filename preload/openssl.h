@@ -1,0 +1,75 @@
+/* OpenSSL and its kin (LibreSSL, BoringSSL as a shared library): both call families, early data,
+ * SSL BIOs. Their headers are not needed: the public functions' prototypes have been the same since
+ * 1.0.2, and objects are only passed on. */
+#ifndef TRACER_PRELOAD_OPENSSL_H
+#define TRACER_PRELOAD_OPENSSL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "library.h"
+#include "track.h"
+
+typedef struct ssl_st SSL;
+typedef struct bio_st BIO;
+
+/* What is called in libssl; the order of openssl_names. */
+enum openssl_function {
+    OPENSSL_WRITE,
+    OPENSSL_WRITE_EX,
+    OPENSSL_WRITE_EX2,
+    OPENSSL_READ,
+    OPENSSL_READ_EX,
+    OPENSSL_SENDFILE,
+    OPENSSL_WRITE_EARLY_DATA,
+    OPENSSL_READ_EARLY_DATA,
+    OPENSSL_FREE,
+    OPENSSL_CLEAR,
+    OPENSSL_SHUTDOWN,
+    OPENSSL_GET_SERVERNAME,
+    OPENSSL_IS_SERVER,
+    OPENSSL_GET_FD,
+    OPENSSL_GET_SHUTDOWN,
+    OPENSSL_IN_INIT,
+    OPENSSL_GET_EARLY_DATA_STATUS,
+    OPENSSL_FUNCTIONS
+};
+
+/* The function for this object, or for one that cannot be told the caller's own; *known says
+ * whether the object may be looked at. NULL: no library has it. */
+void *openssl_real(const SSL *ssl, enum openssl_function which, const void *caller, bool *known);
+/* The function of the object's library; NULL if that cannot be told or has none. */
+void *openssl_function(const SSL *ssl, enum openssl_function which);
+
+/* What the hooks of SSL_* and of SSL BIOs share. */
+struct openssl_call {
+    struct track_guard guard;
+    uint64_t begin;
+    bool outer;
+};
+
+/* Before a call that sends; false: of no interest, just call the original. */
+bool openssl_send_begin(struct openssl_call *call, const SSL *ssl);
+/* After it, with the bytes that were sent (0: none). */
+void openssl_send_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent);
+/* Around a call that receives; got 0: nothing came. */
+void openssl_receive_begin(struct openssl_call *call, const SSL *ssl);
+void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got);
+/* Before the object is freed or used anew. */
+void openssl_end(const SSL *ssl);
+
+int SSL_write(SSL *ssl, const void *data, int len);
+int SSL_write_ex(SSL *ssl, const void *data, size_t len, size_t *written);
+int SSL_write_ex2(SSL *ssl, const void *data, size_t len, uint64_t flags, size_t *written);
+int SSL_read(SSL *ssl, void *data, int len);
+int SSL_read_ex(SSL *ssl, void *data, size_t len, size_t *got);
+ssize_t SSL_sendfile(SSL *ssl, int fd, off_t offset, size_t len, int flags);
+int SSL_write_early_data(SSL *ssl, const void *data, size_t len, size_t *written);
+int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got);
+void SSL_free(SSL *ssl);
+int SSL_clear(SSL *ssl);
+int SSL_shutdown(SSL *ssl);
+
+#endif
