@@ -1,0 +1,116 @@
+/* The tracing-service exporter, private to its files: service.c (which call an entry needs),
+ * service_body.c (bodies), service_trim.c (sizes), service_find.c (what the server already has),
+ * service_batch.c (many at once). The contract: the HTTP contract of the tracing service,
+ * version 1.
+ *
+ * Towards a server without the extensions the server makes the ids; the store keeps which of its
+ * ids is ours, with the state of the object in front, written before a request whose repetition
+ * would store something twice:
+ *   ?     creating: look there before creating again     =ID  created
+ *   !ID   completing: read back before completing again  +ID  completed
+ *   -     the server refused it for good
+ */
+#ifndef TRACER_EXPORT_SERVICE_H
+#define TRACER_EXPORT_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "export/export.h"
+#include "export/http_client.h"
+#include "json/json.h"
+
+#define SERVICE_URL_MAX 2048
+#define SERVICE_ID_MAX  128
+
+/* Sizes that servers take (contract: "DynamoDB layout"). */
+#define OLD_METADATA_MAX 10000
+#define OLD_CONTENT_MAX  50000
+#define NEW_CONTENT_MAX  350000
+#define SERVICE_TEXT_MAX 10000 /* characters of output and error, everywhere */
+
+struct service {
+    struct http_client *http;
+    char *project;
+    bool probed;
+    bool client_ids, client_times, ingest;
+    bool seen_ok; /* the server took something since it was probed */
+};
+
+enum object_state {
+    OBJECT_NONE,
+    OBJECT_CREATING,
+    OBJECT_CREATED,
+    OBJECT_COMPLETING,
+    OBJECT_COMPLETED,
+    OBJECT_REFUSED
+};
+
+/* One of our traces or spans as the server knows it. */
+struct object {
+    char local[TRACE_ID_HEX]; /* 32 or 16 hex */
+    char remote[SERVICE_ID_MAX];
+    enum object_state state;
+};
+
+/* service.c, for the other files. All return EXPORT_DELIVERED or what stands in the way, with
+ * c->error, retry_after_ms and suspect set. */
+struct service *service_get(struct export_context *c);
+/* Sends; a 2xx answer with a JSON object is DELIVERED and given in *reply (may be NULL; the caller
+ * frees it). lost: true when the request may have been obeyed although no answer tells. */
+enum export_result service_call(struct export_context *c, const char *method, const char *path,
+                                const json *body, json **reply, bool *lost);
+enum export_result service_probe(struct export_context *c);
+enum export_result service_fail(struct export_context *c, enum export_result result,
+                                const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Judges an answer that is no success. */
+enum export_result service_judge(struct export_context *c, const char *what,
+                                 const struct http_answer *answer);
+
+/* service_state.c */
+void object_load(struct export_context *c, const uint8_t *id, size_t id_len, struct object *o);
+enum export_result object_save(struct export_context *c, struct object *o, enum object_state state);
+
+/* service_body.c: new values, NULL when out of memory. parent: the server's id of the parent span,
+ * or NULL. */
+json *body_create_trace(const struct export_context *c, const struct trace *t);
+json *body_complete_trace(const struct export_context *c, const struct trace *t);
+json *body_create_span(const struct export_context *c, struct span *s, const char *parent);
+json *body_complete_span(const struct export_context *c, struct span *s);
+/* At most max characters of UTF-8 text, cut at the end: new memory. */
+char *text_limit(const char *text, size_t max);
+/* The project that the key names, or what the destination says: new memory or NULL. */
+char *service_project(const struct export_context *c);
+
+/* service_trim.c */
+/* Characters that Python's json.dumps makes of it, in which older servers count. */
+size_t json_ascii_size(const json *value);
+/* Makes *value (owned, an object) fit: long strings keep head and tail, then the largest members
+ * go; marks _truncated and _original_size. */
+void json_trim(json **value, size_t max);
+/* Text of at most max characters that keeps head and tail: new memory, NULL when out of memory. */
+char *text_trim(const char *text, size_t max);
+
+/* service_find.c */
+enum export_result find_trace(struct export_context *c, const struct trace *t, struct object *o);
+enum export_result find_span(struct export_context *c, const struct object *trace,
+                             struct object *o);
+enum export_result find_completed_span(struct export_context *c, const struct object *trace,
+                                       const struct object *o, bool *completed);
+/* Reads the trace back and makes good what the server did not keep. */
+enum export_result verify_trace(struct export_context *c, const struct trace *t,
+                                const struct object *trace);
+
+/* service_batch.c: POST /api/ingest. A line is the body of the call with `op` (create_trace,
+ * create_span, complete_span, complete_trace) and the ids of its path. */
+size_t service_batch(struct export_context *c, const struct outbox_entry *entries, size_t count,
+                     bool *delivered, enum export_result *all);
+
+/* service.c: steps that service_find.c repeats. */
+enum export_result create_span_at(struct export_context *c, const struct object *trace,
+                                  struct span *s, struct object *o, int depth);
+enum export_result complete_span_at(struct export_context *c, const struct object *trace,
+                                    struct span *s, struct object *o);
+
+#endif
