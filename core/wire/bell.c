@@ -11,8 +11,8 @@ static long check_bell(int fd)
     long result = sys_fstat(fd, &status);
     if (result < 0)
         return result;
-    if ((status.st_mode & S_IFMT) != S_IFREG || (long)status.st_uid != sys_geteuid() ||
-        status.st_size != RING_PAGE)
+    if ((status.st_mode & SYS_MODE_TYPE) != SYS_MODE_REGULAR ||
+        (long)status.st_uid != sys_geteuid() || status.st_size != RING_PAGE)
         return -EINVAL;
     uint64_t magic = 0;
     uint32_t version = 0;

@@ -63,6 +63,10 @@ void ring_reader_counters(struct ring_reader *r, struct ring_counters *out);
  * called exec. For another PID namespace: whether it wrote within the last hour. */
 bool ring_reader_alive(struct ring_reader *r);
 
+/* Removes files that makers of rings left half-made when they died (older than a minute). Returns
+ * how many, or ERR_IO. */
+int ring_dir_sweep(const char *dir);
+
 /* The doorbell of a runtime directory, made if missing. Thread-safe. */
 struct doorbell_view;
 int doorbell_open(struct doorbell_view **out, const char *dir) WARN_UNUSED_RESULT;

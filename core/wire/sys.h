@@ -17,6 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* linux/stat.h hides these when a libc's headers are about. */
+#define SYS_MODE_TYPE    0170000u
+#define SYS_MODE_REGULAR 0100000u
+
 #if defined(__x86_64__)
 
 static inline long sys_call6(long number, long a, long b, long c, long d, long e, long f)

@@ -1,0 +1,166 @@
+/* One writer, one reader: what goes in comes out. */
+#include "wire_help.h"
+
+struct seen {
+    int records, processes;
+    uint64_t bytes, next_offset;
+    bool intact;
+    uint64_t positions[20000];
+};
+
+static int see(void *user, const struct wire_record *head, const uint8_t *payload,
+               uint64_t position)
+{
+    struct seen *s = user;
+    if (head->type == WIRE_PROCESS) {
+        s->processes++;
+        return 0;
+    }
+    s->intact &= payload_matches(payload, head->length, (uint32_t)head->conn, head->offset);
+    s->intact &= head->offset == s->next_offset;
+    s->next_offset = head->offset + 1;
+    s->positions[s->records++ % 20000] = position;
+    s->bytes += head->length;
+    return 0;
+}
+
+static char dir[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    make_dir(dir, sizeof(dir));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    remove_dir(dir);
+    return 0;
+}
+
+static void records_come_back(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    static struct seen s;
+    s = (struct seen){.intact = true};
+    uint8_t payload[300];
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    assert_int_equal(ring_reader_identity(r)->pid, getpid());
+    assert_true(ring_reader_alive(r));
+    assert_true(ring_reader_pending(r));
+    for (uint64_t i = 0; i < 100; i++) {
+        fill_payload(payload, (uint32_t)(i * 3), 7, i);
+        assert_int_equal(put_numbered(&w, 7, i, payload, (uint32_t)(i * 3)), 0);
+    }
+    assert_int_equal(ring_reader_poll(r, SIZE_MAX, see, &s), 101);
+    assert_int_equal(s.records, 100);
+    assert_int_equal(s.processes, 1);
+    assert_int_equal(s.bytes, 3 * 99 * 100 / 2);
+    assert_true(s.intact);
+    assert_false(ring_reader_pending(r));
+    assert_int_equal(ring_reader_poll(r, SIZE_MAX, see, &s), 0);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+}
+
+/* Far more than the ring holds, given back as it goes: blocks are used again and again. */
+static void blocks_are_used_again(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    struct ring_counters counters;
+    static struct seen s;
+    s = (struct seen){.intact = true};
+    uint8_t payload[1000];
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    int released = 0;
+    for (uint64_t i = 0; i < 100000; i++) {
+        fill_payload(payload, sizeof(payload), 3, i);
+        assert_int_equal(put_numbered(&w, 3, i, payload, sizeof(payload)), 0);
+        if (i % 64 == 63) {
+            assert_true(ring_reader_poll(r, SIZE_MAX, see, &s) >= 0);
+            while (released < s.records)
+                ring_reader_release(r, s.positions[released++ % 20000]);
+            ring_reader_reclaim(r);
+        }
+    }
+    assert_true(ring_reader_poll(r, SIZE_MAX, see, &s) >= 0);
+    assert_int_equal(s.records, 100000);
+    assert_true(s.intact);
+    ring_reader_counters(r, &counters);
+    assert_int_equal(counters.lost_records, 0);
+    assert_int_equal(counters.corrupt_blocks, 0);
+    assert_true(counters.blocks_reserved <= 8);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+}
+
+static int collect(void *user, const struct wire_record *head, const uint8_t *payload,
+                   uint64_t position)
+{
+    uint8_t *out = user;
+    (void)position;
+    if (head->type == WIRE_DATA_IN) {
+        assert_int_equal(payload[0], 0xab);
+        memcpy(out + head->offset, payload + 24, head->length - 24);
+    }
+    return 0;
+}
+
+/* Data of any size is split over blocks; each part carries the prefix and its own offset. */
+static void data_is_split(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    const size_t size = 3000001;
+    uint8_t *data = malloc(size), *back = calloc(1, size);
+    uint8_t prefix[24];
+    memset(prefix, 0xab, sizeof(prefix));
+    for (size_t i = 0; i < size; i++)
+        data[i] = (uint8_t)(i * 7 ^ i >> 9);
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    const struct wire_record head = {.type = WIRE_DATA_IN, .flags = WIRE_HAS_SPAN, .conn = 1};
+    assert_int_equal(ring_writer_put_data(&w, &head, prefix, data, size), 0);
+    assert_true(ring_reader_poll(r, SIZE_MAX, collect, back) > 0);
+    assert_memory_equal(data, back, size);
+    free(data);
+    free(back);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+}
+
+static void too_large_is_refused(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    static uint8_t payload[RING_BLOCK_SIZE];
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(put_numbered(&w, 1, 0, payload, RING_PAYLOAD_MAX), 0);
+    assert_int_equal(put_numbered(&w, 1, 1, payload, RING_PAYLOAD_MAX + 1), -EMSGSIZE);
+    const struct wire_record head = {.type = WIRE_DATA_OUT};
+    const struct wire_piece wrap[2] = {{payload, SIZE_MAX}, {payload, 2}};
+    assert_int_equal(ring_writer_put(&w, &head, wrap, 2), -EMSGSIZE);
+    assert_int_equal(w.header->lost_records, 0);
+    ring_writer_discard(&w);
+    assert_int_equal(put_numbered(&w, 1, 0, payload, 8), -EBADF);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(records_come_back),
+        cmocka_unit_test(blocks_are_used_again),
+        cmocka_unit_test(data_is_split),
+        cmocka_unit_test(too_large_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
