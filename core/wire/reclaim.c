@@ -231,7 +231,8 @@ static void reclaim_block(struct ring_reader *r, uint32_t index, int64_t now, ui
     const bool empty = v->outstanding == 0 && (v->spoiled || v->read == v->committed);
     const bool used = v->spoiled || v->committed > reader_base(r, index);
     const int64_t age = now - v->changed;
-    if (empty && (v->state == RING_DONE || v->state == (RING_IDLE | RING_CLAIM)))
+    /* A claim found here was left by a collector that died. */
+    if (empty && (RING_STATE(v->state) == RING_DONE || v->state == (RING_IDLE | RING_CLAIM)))
         give_back(r, index);
     else if (empty && used && v->state == RING_IDLE &&
              (v->spoiled || v->committed >= WORTH_BYTES || age >= QUIET_NS))

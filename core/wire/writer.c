@@ -8,8 +8,9 @@
 #include "wire/text.h"
 #include "wire/writer_private.h"
 
-#define ROOM_MIN   512u                 /* a block with less room left is DONE */
-#define CHUNK_MIN  1024u                /* data is not split into less than this */
+#define ROOM_MIN   512u  /* a block with less room left is DONE */
+#define CHUNK_MIN  1024u /* data is not split into less than this */
+#define ROUNDS     16    /* of growing and searching, while others take what was made */
 #define ALIVE_STEP UINT64_C(1000000000) /* ns between two marks of life */
 
 /* The block this thread wrote to last, plus one. A wrong value costs a search, nothing else. */
@@ -83,8 +84,7 @@ static int take(struct ring_writer *w, uint32_t need, uint32_t tid, struct held 
     enum take result = search(w, need, tid, out);
     if (result == TAKE_OK)
         return 1;
-    /* What others reserved at the same time is as good, even when this thread got none. */
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
         uint32_t grown = writer_grow(w);
         result = search(w, need, tid, out);
         if (result == TAKE_OK)

@@ -41,9 +41,10 @@ int wire_runtime_dir(const char *tracer_runtime_dir, const char *xdg_runtime_dir
 /* Creates and maps a ring in dir, writes the process record as its first, then gives the file its
  * final name (`ring-PID-RANDOM`): a ring that the collector can see is complete. max_bytes bounds
  * the file; it is lowered to RLIMIT_FSIZE and to an eighth of the file system's free space.
- * info and texts (text_count, each NAME=value) become the process record; ids and clocks in info
- * are filled in by the caller. The writer is usable once this returns 0; else a negative errno and
- * *w is closed. Not thread-safe: racing callers each build one and publish by their own means. */
+ * info and texts (text_count, each NAME=value without its NUL) become the process record; ids and
+ * clocks in info are filled in by the caller. The writer is usable once this returns 0; else a
+ * negative errno and *w is closed. Not thread-safe: racing callers each build one and publish by
+ * their own means. */
 int ring_writer_open(struct ring_writer *w, const char *dir, uint64_t max_bytes,
                      const struct wire_process_info *info, const struct wire_piece *texts,
                      uint32_t text_count);

@@ -39,6 +39,18 @@ static int open_again(const struct ring_writer *w)
     return (int)fd;
 }
 
+/* How many blocks are reserved now, which is also how many to add: doubling, within bounds. */
+static uint32_t grow_step(struct ring_writer *w)
+{
+    uint32_t end = atomic_load_explicit(&w->header->blocks_reserved, memory_order_relaxed);
+    uint32_t step = 0;
+    for (uint32_t i = 0; i < end && i < w->blocks_max && step < RING_GROW_MAX; i++) {
+        uint64_t state = atomic_load_explicit(&w->table[i].state, memory_order_relaxed);
+        step += RING_STATE(state) != RING_HOLE;
+    }
+    return step < RING_BLOCKS_FIRST ? RING_BLOCKS_FIRST : step;
+}
+
 /* The first run of holes, at most `most` long; states[] keeps what was seen. */
 static uint32_t find_holes(struct ring_writer *w, uint32_t most, uint32_t *first, uint64_t *states)
 {
@@ -81,23 +93,16 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
 
 uint32_t writer_grow(struct ring_writer *w)
 {
-    uint32_t step = atomic_load_explicit(&w->header->blocks_reserved, memory_order_relaxed);
-    if (step < RING_BLOCKS_FIRST)
-        step = RING_BLOCKS_FIRST;
-    if (step > RING_GROW_MAX)
-        step = RING_GROW_MAX;
     uint64_t states[RING_GROW_MAX];
     uint32_t first = 0;
-    uint32_t count = find_holes(w, step, &first, states);
+    uint32_t count = find_holes(w, grow_step(w), &first, states);
     if (count > 0)
         count = reserve(w, first, count);
     if (count == 0)
         return 0;
     writer_populate(w, first, count);
     raise_to(&w->header->blocks_reserved, first + count);
-    uint32_t grown = 0;
     for (uint32_t i = 0; i < count; i++)
-        if (atomic_compare_exchange_strong(&w->table[first + i].state, &states[i], RING_IDLE))
-            grown++;
-    return grown;
+        atomic_compare_exchange_strong(&w->table[first + i].state, &states[i], RING_IDLE);
+    return count;
 }

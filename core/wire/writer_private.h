@@ -11,7 +11,7 @@
  * 64 MB of /dev/shm). */
 uint64_t writer_free_share(int fd);
 /* Reserves more blocks and makes them IDLE. Returns how many; 0 when the file or the file system
- * has no room. Any number of threads may do it at once. */
+ * has no room. Any number of threads may do it at once, and each counts what all of them made. */
 uint32_t writer_grow(struct ring_writer *w);
 /* Faults pages in at once rather than one by one while records are written. */
 void writer_populate(struct ring_writer *w, uint32_t first, uint32_t count);
