@@ -63,6 +63,13 @@ static void set_kind(struct body *b, enum body_kind kind)
     b->line_bytes = 0;
 }
 
+/* HTTP/2 and HTTP/3 need no length. */
+static bool may_have_body(const char *method)
+{
+    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 ||
+           strcmp(method, "PATCH") == 0;
+}
+
 int body_begin(struct body *b, const struct http_head *head, enum http_role role,
                const char *method, bool sniff)
 {
@@ -85,7 +92,7 @@ int body_begin(struct body *b, const struct http_head *head, enum http_role role
         return err;
     if (has_length && !coded)
         b->kind = b->left == 0 ? BODY_NONE : BODY_LENGTH;
-    else if (role == HTTP_RESPONSE)
+    else if (role == HTTP_RESPONSE || (sniff && head->minor == 0 && may_have_body(method)))
         b->kind = BODY_UNTIL_CLOSE;
     return ERR_OK;
 }

@@ -7,6 +7,7 @@ struct early_piece {
     uint64_t offset;
     int64_t time;
     size_t len;
+    bool start;
 };
 
 int http_conn_new(struct http_conn **out, const struct http_options *options,
@@ -42,20 +43,29 @@ void conn_end(struct http_conn *c, struct exchange *x, enum http_end how)
     exchange_end(&c->queue, x, how);
 }
 
+static void forget_held(struct http_conn *c)
+{
+    buf_release(&c->early);
+    c->early_at = c->early_used = 0;
+}
+
 void conn_die(struct http_conn *c, enum http_end how)
 {
     c->dead = true;
     side_release(&c->sides[HTTP_REQUEST]);
     side_release(&c->sides[HTTP_RESPONSE]);
-    buf_release(&c->early);
+    forget_held(c);
     exchange_end_all(&c->queue, how);
 }
 
-/* A request in the middle of its head is no reason to hold more than the limit: what sends a
- * megabyte without being asked is not HTTP. */
-void conn_hold(struct http_conn *c, const struct piece *piece)
+/* What sends a megabyte without being asked is not HTTP. */
+static void hold(struct http_conn *c, const struct piece *piece)
 {
-    struct early_piece head = {piece->offset, piece->time, piece->len};
+    struct early_piece head = {piece->offset, piece->time, piece->len, piece->start};
+    if (c->early_at > c->early.len / 2) {
+        buf_consume(&c->early, c->early_at);
+        c->early_at = 0;
+    }
     if (buf_append(&c->early, &head, sizeof(head)) != ERR_OK ||
         buf_append(&c->early, piece->data, piece->len) != ERR_OK)
         conn_die(c, HTTP_MALFORMED);
@@ -64,21 +74,25 @@ void conn_hold(struct http_conn *c, const struct piece *piece)
 void conn_release_held(struct http_conn *c)
 {
     struct side *responses = &c->sides[HTTP_RESPONSE];
-    struct buf held = c->early;
-    if (c->dead || held.len == 0 || exchange_waiting(&c->queue) == NULL)
-        return;
-    /* Taken out first: what is left over may be held again. */
-    buf_init(&c->early, HTTP_EARLY_BYTES_MAX);
-    for (size_t at = 0; at < held.len && !c->dead;) {
+    while (!c->dead && c->early_at < c->early.len) {
         struct early_piece head;
-        memcpy(&head, held.data + at, sizeof(head));
-        at += sizeof(head);
-        side_feed(c, responses,
-                  (struct piece){held.data + at, head.len, head.offset, head.time, true});
-        at += head.len;
+        memcpy(&head, c->early.data + c->early_at, sizeof(head));
+        size_t used = c->early_used;
+        struct piece piece = {c->early.data + c->early_at + sizeof(head) + used, head.len - used,
+                              head.offset + used, head.time, head.start && used == 0};
+        side_feed(c, responses, &piece);
+        if (c->dead)
+            return;
+        c->early_used = head.len - piece.len;
+        if (piece.len > 0)
+            return;
+        c->early_at += sizeof(head) + head.len;
+        c->early_used = 0;
     }
-    buf_release(&held);
-    if (!c->dead && responses->eof && c->early.len == 0)
+    if (c->dead)
+        return;
+    forget_held(c);
+    if (responses->eof)
         side_eof(c, responses, responses->eof_time);
 }
 
@@ -91,9 +105,13 @@ static struct side *side_of(struct http_conn *c, enum http_dir dir)
 void http_conn_data(struct http_conn *c, enum http_dir dir, uint64_t offset, const char *data,
                     size_t len, int64_t time)
 {
+    struct piece piece = {data, len, offset, time, true};
     c->last_time = time;
-    if (!c->dead)
-        side_feed(c, side_of(c, dir), (struct piece){data, len, offset, time, true});
+    if (c->dead)
+        return;
+    side_feed(c, side_of(c, dir), &piece);
+    if (piece.len > 0 && !c->dead)
+        hold(c, &piece);
 }
 
 void http_conn_gap(struct http_conn *c, enum http_dir dir, uint64_t len, int64_t time)

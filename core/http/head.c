@@ -21,18 +21,18 @@ static bool is_blank(char c)
 
 size_t head_end(const char *text, size_t len, size_t *scanned)
 {
-    /* *scanned is always the start of a line whose end has not been seen. */
     size_t at = *scanned;
     while (at < len) {
         const char *lf = memchr(text + at, '\n', len - at);
         if (lf == NULL)
             break;
-        size_t line = (size_t)(lf - text) - at;
-        if (line == 0 || (line == 1 && text[at] == '\r'))
-            return (size_t)(lf - text) + 1;
-        at = (size_t)(lf - text) + 1;
+        at = (size_t)(lf - text);
+        size_t before = at > 0 && text[at - 1] == '\r' ? at - 1 : at;
+        at++;
+        if (before > 0 && text[before - 1] == '\n')
+            return at;
     }
-    *scanned = at;
+    *scanned = len;
     return 0;
 }
 

@@ -10,9 +10,9 @@
 
 enum http_role { HTTP_REQUEST, HTTP_RESPONSE };
 
-/* Length of the head with its blank line, or 0 when the blank line is not among the len bytes.
- * *scanned says how far an earlier call looked (0 at first) and is moved on, so that a head which
- * comes in small pieces is looked at once. */
+/* Length of the head (which does not begin with a blank line) with its blank line, or 0 when the
+ * blank line is not among the len bytes. *scanned says how far an earlier call looked (0 at first)
+ * and is moved on, so that a head which comes in small pieces is looked at once. */
 size_t head_end(const char *text, size_t len, size_t *scanned);
 
 /* False when no head can begin with these bytes (len >= 1). any_version: HTTP/2 and HTTP/3 too. */

@@ -21,7 +21,7 @@ struct http_header {
 
 /* Start line and fields of a message. Texts belong to the exchange. */
 struct http_head {
-    int minor;          /* HTTP/1.minor */
+    int minor;          /* HTTP/1.minor; 0 also for HTTP/2 and HTTP/3 of the curl layer */
     const char *method; /* request */
     const char *target; /* request: as sent, with its query */
     int status;         /* response: 100..999; 0: none seen */
@@ -46,20 +46,25 @@ struct http_exchange {
     int64_t t_request_end;     /* last byte of the request; 0: not seen */
     int64_t t_response;        /* first byte of the final status line; 0: none */
     int64_t t_response_end;    /* last byte seen of the response */
-    uint64_t request_lost;     /* bytes of gaps inside the bodies, and bytes cut as bombs */
+    uint64_t request_lost;     /* bytes of gaps inside the bodies, and bytes over body_max or behind
+                                  broken coded data (as sent, where they were not decoded) */
     uint64_t response_lost;
-    bool request_decoded; /* false: a content coding that could not be undone */
+    bool request_decoded; /* false: a content coding that is not known (the body is handed out as
+                             sent), or that broke or lost bytes (the rest counts as lost) */
     bool response_decoded;
     enum http_end how;
     void *user; /* the handler's own; NULL at first */
 };
 
-/* Every function may be NULL. Bodies are handed out without transfer and content codings, as they
- * come; a time is that of the bytes which completed them. */
+/* Every function may be NULL, and none may call into the connection. Bodies are handed out without
+ * transfer and content codings, as they come; a time is that of the bytes which completed them.
+ * A response may come before its request is over (an early error), never before `request`. */
 struct http_handler {
     void (*request)(void *user, struct http_exchange *x);
     void (*request_body)(void *user, struct http_exchange *x, const char *data, size_t len,
                          int64_t time);
+    /* Exactly once an exchange, before `end`: no more of the request will come. It was cut (by a
+     * loss, or the end of the connection) when t_request_end is 0. */
     void (*request_end)(void *user, struct http_exchange *x);
     void (*response)(void *user, struct http_exchange *x);
     void (*response_body)(void *user, struct http_exchange *x, const char *data, size_t len,
@@ -72,7 +77,8 @@ struct http_conn;
 
 enum http_dir { HTTP_OUT, HTTP_IN };
 
-/* body_max bounds the decoded bytes handed out of one body (what is over is counted in *_lost).
+/* body_max bounds the decoded bytes handed out of one body (what is over is counted in *_lost); 0:
+ * none are.
  * resync: the bytes start in the middle of a connection (a replaced collector): out bytes are
  * skipped until a piece starts with a request line, in bytes until there is a request for them.
  * server: out carries responses and in requests. */

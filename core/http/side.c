@@ -35,19 +35,16 @@ static bool begins_message(const struct http_conn *c, const struct side *s,
     return piece->start && head_starts(piece->data, piece->len, s->role, c->options.curl_layer);
 }
 
-/* The request line was found again after a loss. Whatever was open cannot be told from what the
- * loss hid: a response that comes now may answer a request that was never seen. */
+/* The request line was found again after a loss, which may hide whole requests: the response that
+ * is being read can be followed to its end, the next one is paired by its time. */
 static void request_found(struct http_conn *c, struct side *s)
 {
     struct side *responses = &c->sides[HTTP_RESPONSE];
-    while (c->queue.first != NULL)
-        conn_end(c, c->queue.first, c->queue.first->response_done ? HTTP_COMPLETE : HTTP_GAP);
-    buf_clear(&c->early);
-    buf_clear(&responses->head);
-    coding_free(responses->coding);
-    responses->coding = NULL;
-    responses->state = SIDE_LOST;
     s->state = SIDE_HEAD;
+    if (responses->state == SIDE_BODY)
+        responses->then_lost = true;
+    else if (responses->head.len == 0)
+        responses->state = SIDE_LOST;
 }
 
 /* A status line was found again after a loss: it answers the latest request that was sent before
@@ -180,14 +177,6 @@ static char *take_head(struct side *s, struct piece *piece, size_t *len, int *er
 
 static void feed_head(struct http_conn *c, struct side *s, struct piece *piece)
 {
-    if (s->role == HTTP_RESPONSE && exchange_waiting(&c->queue) == NULL) {
-        if (c->queue.first == NULL && c->sides[HTTP_REQUEST].state == SIDE_LOST)
-            s->state = SIDE_LOST;
-        else
-            conn_hold(c, piece);
-        use(piece, piece->len);
-        return;
-    }
     if (!at_start_line(s, piece))
         return;
     int64_t time = piece->time;
@@ -209,28 +198,40 @@ static void feed_head(struct http_conn *c, struct side *s, struct piece *piece)
 static void check_next_request(struct http_conn *c, struct side *s, const struct piece *piece)
 {
     struct side *responses = &c->sides[HTTP_RESPONSE];
-    if (s->state == SIDE_BODY && !s->any_body && s->x != NULL && s->x->response_done &&
+    bool unsent = !s->any_body && s->x != NULL && s->x->response_done;
+    if (s->state == SIDE_BODY && (unsent || s->body.kind == BODY_UNTIL_CLOSE) &&
         begins_message(c, s, piece))
-        side_end_body(c, s, 0);
+        side_end_body(c, s, unsent ? 0 : piece->time);
     if (c->options.curl_layer && s->state == SIDE_HEAD && responses->state == SIDE_BODY &&
         responses->body.kind == BODY_UNTIL_CLOSE && s->head.len == 0 && begins_message(c, s, piece))
-        side_end_body(c, responses, piece->time);
+        side_finish_body(c, responses, piece->time);
 }
 
-void side_feed(struct http_conn *c, struct side *s, struct piece piece)
+/* A response begins, and no request waits for one. */
+static bool comes_early(struct http_conn *c, struct side *s)
+{
+    if (s->role != HTTP_RESPONSE || s->state != SIDE_HEAD || exchange_waiting(&c->queue) != NULL)
+        return false;
+    if (c->queue.first != NULL || c->sides[HTTP_REQUEST].state != SIDE_LOST)
+        return true;
+    s->state = SIDE_LOST; /* its request was lost */
+    return false;
+}
+
+void side_feed(struct http_conn *c, struct side *s, struct piece *piece)
 {
     if (s->role == HTTP_REQUEST)
-        check_next_request(c, s, &piece);
-    while (piece.len > 0 && !c->dead) {
+        check_next_request(c, s, piece);
+    while (piece->len > 0 && !c->dead && !comes_early(c, s)) {
         switch (s->state) {
         case SIDE_HEAD:
-            feed_head(c, s, &piece);
+            feed_head(c, s, piece);
             break;
         case SIDE_BODY:
-            side_feed_body(c, s, &piece);
+            side_feed_body(c, s, piece);
             break;
         case SIDE_LOST:
-            feed_lost(c, s, &piece);
+            feed_lost(c, s, piece);
             break;
         }
     }
@@ -247,6 +248,7 @@ void side_gap(struct http_conn *c, struct side *s, uint64_t len, int64_t time)
     if (s->role == HTTP_REQUEST)
         return;
     buf_clear(&c->early);
+    c->early_at = c->early_used = 0;
     struct exchange *x = exchange_waiting(&c->queue);
     if (x != NULL) /* the loss hides the beginning of its response */
         conn_end(c, x, HTTP_GAP);
@@ -258,12 +260,10 @@ void side_eof(struct http_conn *c, struct side *s, int64_t time)
     s->eof_time = time;
     if (s->state != SIDE_BODY || s->x == NULL)
         return;
-    struct exchange *x = s->x;
-    if (s->role == HTTP_REQUEST) {
+    if (s->body.kind == BODY_UNTIL_CLOSE || s->body.kind == BODY_SNIFF)
+        side_finish_body(c, s, time);
+    else if (s->role == HTTP_REQUEST)
         side_end_body(c, s, 0);
-    } else if (s->body.kind == BODY_UNTIL_CLOSE || s->body.kind == BODY_SNIFF) {
-        side_end_body(c, s, time);
-    } else {
-        conn_end(c, x, HTTP_ABORTED);
-    }
+    else
+        conn_end(c, s->x, HTTP_ABORTED);
 }

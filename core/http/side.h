@@ -31,6 +31,8 @@ struct side {
     bool stopped;    /* the rest of the body is not handed out: broken coding, or over the limit */
     bool eof;
     int64_t eof_time;
+    bool
+        then_lost; /* responses: the one being read can be followed, the next is to be looked for */
 };
 
 /* A piece of the stream. */
@@ -47,6 +49,8 @@ struct http_conn {
     struct exchanges queue;
     struct side sides[2]; /* by role */
     struct buf early;     /* responses that came before their request: struct early_piece, bytes */
+    size_t early_at;      /* where the first of these pieces begins that is not used up */
+    size_t early_used;    /* bytes used of it */
     int64_t last_time;
     bool dead;
 };
@@ -54,8 +58,8 @@ struct http_conn {
 void side_init(struct side *s, enum http_role role, bool lost);
 void side_release(struct side *s);
 
-/* Feeds one side. */
-void side_feed(struct http_conn *c, struct side *s, struct piece piece);
+/* Feeds one side. What is left in the piece is the beginning of a response to no request so far. */
+void side_feed(struct http_conn *c, struct side *s, struct piece *piece);
 void side_gap(struct http_conn *c, struct side *s, uint64_t len, int64_t time);
 void side_eof(struct http_conn *c, struct side *s, int64_t time);
 
@@ -65,6 +69,8 @@ void side_begin_body(struct http_conn *c, struct side *s, struct exchange *x, in
 void side_feed_body(struct http_conn *c, struct side *s, struct piece *piece);
 /* The body is over. time 0: it was cut. */
 void side_end_body(struct http_conn *c, struct side *s, int64_t time);
+/* The end of the stream ends the body as it should. */
+void side_finish_body(struct http_conn *c, struct side *s, int64_t time);
 /* len bytes were lost inside the body. Returns those that are behind its end. */
 uint64_t side_gap_body(struct http_conn *c, struct side *s, uint64_t len, int64_t time);
 
@@ -72,8 +78,7 @@ uint64_t side_gap_body(struct http_conn *c, struct side *s, uint64_t len, int64_
 void conn_end(struct http_conn *c, struct exchange *x, enum http_end how);
 /* The bytes cannot be followed from here on: ends all as `how`. */
 void conn_die(struct http_conn *c, enum http_end how);
-/* Holds response bytes until their request was seen, and feeds those held. */
-void conn_hold(struct http_conn *c, const struct piece *piece);
+/* Feeds the response bytes that were held until their request was seen. */
 void conn_release_held(struct http_conn *c);
 
 #endif

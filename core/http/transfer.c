@@ -102,8 +102,8 @@ static struct exchange *leave_body(struct side *s)
     coding_free(s->coding);
     s->coding = NULL;
     s->x = NULL;
-    s->state = SIDE_HEAD;
-    s->scanned = 0;
+    s->state = s->then_lost ? SIDE_LOST : SIDE_HEAD;
+    s->then_lost = false;
     return x;
 }
 
@@ -112,11 +112,22 @@ void side_end_body(struct http_conn *c, struct side *s, int64_t time)
     struct exchange *x = leave_body(s);
     if (x == NULL)
         return;
-    if (s->role == HTTP_REQUEST)
+    if (s->role == HTTP_REQUEST) {
         exchange_request_done(&c->queue, x, time);
-    else
+    } else {
+        struct side *requests = &c->sides[HTTP_REQUEST];
         x->response_done = true;
+        if (requests->x == x && requests->body.kind == BODY_UNTIL_CLOSE)
+            exchange_request_done(&c->queue, leave_body(requests), x->pub.t_response);
+    }
     exchange_settle(&c->queue, x);
+}
+
+void side_finish_body(struct http_conn *c, struct side *s, int64_t time)
+{
+    if (s->body.kind == BODY_SNIFF) /* too few bytes to tell: they are no chunk */
+        body_bytes(c, s, s->body.sniffed, s->body.sniffed_len, time);
+    side_end_body(c, s, time);
 }
 
 void side_feed_body(struct http_conn *c, struct side *s, struct piece *piece)
