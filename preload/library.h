@@ -17,8 +17,6 @@
 #define LIBRARY_FUNCTIONS_MAX 24
 #define LIBRARY_MEMORY        256
 
-#define LIBRARY_HOOK __attribute__((visibility("default")))
-
 enum library_state { LIBRARY_FREE, LIBRARY_FILLING, LIBRARY_READY };
 
 struct library {

@@ -2,6 +2,8 @@
 
 #include <link.h>
 
+#include "text.h"
+
 #pragma weak dl_iterate_phdr
 
 struct object_search {
@@ -9,15 +11,6 @@ struct object_search {
     struct library_object *out;
     bool found;
 };
-
-bool library_text_equal(const char *a, const char *b)
-{
-    while (*a != '\0' && *a == *b) {
-        a++;
-        b++;
-    }
-    return *a == *b;
-}
 
 static bool object_holds(const struct library_object *object, const void *at, size_t size)
 {
@@ -168,7 +161,7 @@ bool library_object_needs(const struct library_object *object, const char *name)
     for (size_t i = 0; i < object->dynamic_count; i++) {
         const char *needed =
             entries[i].d_tag == DT_NEEDED ? object_string(object, entries[i].d_un.d_val) : NULL;
-        if (needed != NULL && library_text_equal(needed, name)) {
+        if (needed != NULL && text_equal(needed, name)) {
             return true;
         }
     }
@@ -199,7 +192,7 @@ bool library_object_imports(const struct library_object *object, const char *nam
     for (size_t i = 1; i < count; i++) {
         const char *text =
             symbols[i].st_shndx == SHN_UNDEF ? object_string(object, symbols[i].st_name) : NULL;
-        if (text != NULL && library_text_equal(text, name)) {
+        if (text != NULL && text_equal(text, name)) {
             return true;
         }
     }

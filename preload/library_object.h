@@ -34,7 +34,4 @@ bool library_object_imports(const struct library_object *object, const char *nam
 /* Whether both lie in the same folder. */
 bool library_object_beside(const struct library_object *a, const struct library_object *b);
 
-/* Equality of two texts. */
-bool library_text_equal(const char *a, const char *b);
-
 #endif

@@ -35,7 +35,7 @@ static int trace_write(ssl_write_fn *real, SSL *ssl, const void *data, int len)
     return sent;
 }
 
-LIBRARY_HOOK int SSL_write(SSL *ssl, const void *data, int len)
+LLMT_EXPORT int SSL_write(SSL *ssl, const void *data, int len)
 {
     bool known;
     ssl_write_fn *real = openssl_real(ssl, OPENSSL_WRITE, CALLER, &known);
@@ -60,7 +60,7 @@ static int trace_write_ex(ssl_write_ex_fn *real, SSL *ssl, const void *data, siz
     return result;
 }
 
-LIBRARY_HOOK int SSL_write_ex(SSL *ssl, const void *data, size_t len, size_t *written)
+LLMT_EXPORT int SSL_write_ex(SSL *ssl, const void *data, size_t len, size_t *written)
 {
     bool known;
     ssl_write_ex_fn *real = openssl_real(ssl, OPENSSL_WRITE_EX, CALLER, &known);
@@ -85,8 +85,8 @@ static int trace_write_ex2(ssl_write_ex2_fn *real, SSL *ssl, const void *data, s
     return result;
 }
 
-LIBRARY_HOOK int SSL_write_ex2(SSL *ssl, const void *data, size_t len, uint64_t flags,
-                               size_t *written)
+LLMT_EXPORT int SSL_write_ex2(SSL *ssl, const void *data, size_t len, uint64_t flags,
+                              size_t *written)
 {
     bool known;
     ssl_write_ex2_fn *real = openssl_real(ssl, OPENSSL_WRITE_EX2, CALLER, &known);
@@ -109,7 +109,7 @@ static int trace_read(ssl_read_fn *real, SSL *ssl, void *data, int len)
     return got;
 }
 
-LIBRARY_HOOK int SSL_read(SSL *ssl, void *data, int len)
+LLMT_EXPORT int SSL_read(SSL *ssl, void *data, int len)
 {
     bool known;
     ssl_read_fn *real = openssl_real(ssl, OPENSSL_READ, CALLER, &known);
@@ -131,7 +131,7 @@ static int trace_read_ex(ssl_read_ex_fn *real, SSL *ssl, void *data, size_t len,
     return result;
 }
 
-LIBRARY_HOOK int SSL_read_ex(SSL *ssl, void *data, size_t len, size_t *got)
+LLMT_EXPORT int SSL_read_ex(SSL *ssl, void *data, size_t len, size_t *got)
 {
     bool known;
     ssl_read_ex_fn *real = openssl_real(ssl, OPENSSL_READ_EX, CALLER, &known);
@@ -143,7 +143,7 @@ LIBRARY_HOOK int SSL_read_ex(SSL *ssl, void *data, size_t len, size_t *got)
 }
 
 /* The kernel encrypts straight from the file: the bytes are nowhere to be read. */
-LIBRARY_HOOK ssize_t SSL_sendfile(SSL *ssl, int fd, off_t offset, size_t len, int flags)
+LLMT_EXPORT ssize_t SSL_sendfile(SSL *ssl, int fd, off_t offset, size_t len, int flags)
 {
     bool known;
     ssl_sendfile_fn *real = openssl_real(ssl, OPENSSL_SENDFILE, CALLER, &known);
@@ -159,7 +159,7 @@ LIBRARY_HOOK ssize_t SSL_sendfile(SSL *ssl, int fd, off_t offset, size_t len, in
     return sent;
 }
 
-LIBRARY_HOOK int SSL_write_early_data(SSL *ssl, const void *data, size_t len, size_t *written)
+LLMT_EXPORT int SSL_write_early_data(SSL *ssl, const void *data, size_t len, size_t *written)
 {
     bool known;
     ssl_write_ex_fn *real = openssl_real(ssl, OPENSSL_WRITE_EARLY_DATA, CALLER, &known);
@@ -170,7 +170,7 @@ LIBRARY_HOOK int SSL_write_early_data(SSL *ssl, const void *data, size_t len, si
     return known ? trace_write_ex(real, ssl, data, len, written) : real(ssl, data, len, written);
 }
 
-LIBRARY_HOOK int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got)
+LLMT_EXPORT int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got)
 {
     bool known;
     ssl_read_ex_fn *real = openssl_real(ssl, OPENSSL_READ_EARLY_DATA, CALLER, &known);
@@ -183,7 +183,7 @@ LIBRARY_HOOK int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *g
 
 /* The end is told before the object is freed: its address may be another thread's new connection
  * a moment later. An object that others hold too (SSL_up_ref) ends here as well. */
-LIBRARY_HOOK void SSL_free(SSL *ssl)
+LLMT_EXPORT void SSL_free(SSL *ssl)
 {
     bool known;
     ssl_free_fn *real = openssl_real(ssl, OPENSSL_FREE, CALLER, &known);
@@ -197,7 +197,7 @@ LIBRARY_HOOK void SSL_free(SSL *ssl)
     real(ssl);
 }
 
-LIBRARY_HOOK int SSL_clear(SSL *ssl)
+LLMT_EXPORT int SSL_clear(SSL *ssl)
 {
     bool known;
     ssl_int_fn *real = openssl_real(ssl, OPENSSL_CLEAR, CALLER, &known);
@@ -212,7 +212,7 @@ LIBRARY_HOOK int SSL_clear(SSL *ssl)
 }
 
 /* Both sides have said good-bye once it returns 1; before that the peer may still send. */
-LIBRARY_HOOK int SSL_shutdown(SSL *ssl)
+LLMT_EXPORT int SSL_shutdown(SSL *ssl)
 {
     bool known;
     ssl_int_fn *real = openssl_real(ssl, OPENSSL_SHUTDOWN, CALLER, &known);

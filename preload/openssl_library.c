@@ -1,6 +1,8 @@
 /* Which libssl an SSL object belongs to, and what the hooks ask it about a connection. */
 #include "openssl.h"
 
+#include "curl.h"
+
 /* An SSL object names its method table among its first words, and the table lies in its library:
  * `int version; const SSL_METHOD *method` in 1.0.2 to 3.1 and LibreSSL, `int type; SSL_CTX *ctx;
  * const SSL_METHOD *defltmeth, *method` from 3.2 on (ssl/ssl_local.h), word 0 in BoringSSL
@@ -85,6 +87,9 @@ static const struct track_source openssl_source = {.layer = WIRE_LAYER_OPENSSL,
 
 bool openssl_send_begin(struct openssl_call *call, const SSL *ssl)
 {
+    if (track_force_curl() && curl_running()) {
+        return false;
+    }
     call->begin = track_begin((track_key)ssl);
     if (call->begin == 0) {
         return false;

@@ -1,0 +1,259 @@
+/* Which libgnutls a session belongs to, what the hooks ask it about a connection, and the sends
+ * that it finishes later. */
+#include "gnutls.h"
+
+#include "curl.h"
+
+/* gnutls/gnutls.h */
+#define GNUTLS_E_AGAIN           (-28)
+#define GNUTLS_E_INVALID_REQUEST (-50)
+#define GNUTLS_E_INTERRUPTED     (-52)
+
+#define FD_MAX         0x100000 /* beyond that a transport pointer is a pointer */
+#define HOSTS          128
+#define HOST_MAX       256
+#define PENDING        8
+#define PENDING_RECORD 16384 /* RFC 8446 §5.1: a record's plaintext is at most 2^14 bytes */
+
+static const char *const gnutls_names[GNUTLS_FUNCTIONS] = {
+    [GNUTLS_SEND] = "gnutls_record_send",
+    [GNUTLS_SEND2] = "gnutls_record_send2",
+    [GNUTLS_SEND_RANGE] = "gnutls_record_send_range",
+    [GNUTLS_SEND_EARLY_DATA] = "gnutls_record_send_early_data",
+    [GNUTLS_UNCORK] = "gnutls_record_uncork",
+    [GNUTLS_RECV] = "gnutls_record_recv",
+    [GNUTLS_RECV_SEQ] = "gnutls_record_recv_seq",
+    [GNUTLS_RECV_PACKET] = "gnutls_record_recv_packet",
+    [GNUTLS_RECV_EARLY_DATA] = "gnutls_record_recv_early_data",
+    [GNUTLS_BYE] = "gnutls_bye",
+    [GNUTLS_DEINIT] = "gnutls_deinit",
+    [GNUTLS_SERVER_NAME_SET] = "gnutls_server_name_set",
+    [GNUTLS_SERVER_NAME_GET] = "gnutls_server_name_get",
+    [GNUTLS_PACKET_GET] = "gnutls_packet_get",
+    [GNUTLS_TRANSPORT_GET_PTR] = "gnutls_transport_get_ptr",
+    [GNUTLS_ERROR_IS_FATAL] = "gnutls_error_is_fatal",
+    [GNUTLS_SESSION_GET_FLAGS] = "gnutls_session_get_flags",
+};
+
+_Static_assert(GNUTLS_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
+
+static struct library_family gnutls_family = {.names = gnutls_names, .count = GNUTLS_FUNCTIONS};
+
+/* A session's own server name cannot be read back on the client's side. */
+static struct {
+    _Atomic uintptr_t session;
+    char name[HOST_MAX];
+} gnutls_hosts[HOSTS];
+
+/* A send that returned GNUTLS_E_AGAIN has its record encrypted and queued; the program may finish
+ * it with gnutls_record_send(session, NULL, 0), its own buffer gone. */
+static struct {
+    _Atomic uintptr_t session;
+    size_t len;
+    uint64_t begin;
+    char data[PENDING_RECORD];
+} gnutls_pending[PENDING];
+
+void *gnutls_real(gnutls_session_t session, enum gnutls_function which, const void *caller,
+                  bool *known)
+{
+    struct library *library = library_of(&gnutls_family, session, caller);
+    void *function = library != NULL ? library_function(&gnutls_family, library, which) : NULL;
+
+    *known = function != NULL && track_enabled();
+    return function != NULL ? function : library_any(&gnutls_family, which, caller);
+}
+
+void *gnutls_function(gnutls_session_t session, enum gnutls_function which)
+{
+    struct library *library = library_of(&gnutls_family, session, NULL);
+
+    return library != NULL ? library_function(&gnutls_family, library, which) : NULL;
+}
+
+static size_t host_slot(uintptr_t session)
+{
+    return (session >> 4 ^ session >> 11) % HOSTS;
+}
+
+void gnutls_host_set(gnutls_session_t session, const char *name, size_t len)
+{
+    size_t slot = host_slot((uintptr_t)session);
+
+    if (name == NULL || len == 0 || len >= HOST_MAX) {
+        return;
+    }
+    atomic_store_explicit(&gnutls_hosts[slot].session, 0, memory_order_release);
+    memcpy(gnutls_hosts[slot].name, name, len);
+    gnutls_hosts[slot].name[len] = '\0';
+    atomic_store_explicit(&gnutls_hosts[slot].session, (uintptr_t)session, memory_order_release);
+}
+
+static const char *gnutls_host(track_key key)
+{
+    size_t slot = host_slot(key);
+
+    return atomic_load_explicit(&gnutls_hosts[slot].session, memory_order_acquire) == key
+               ? gnutls_hosts[slot].name
+               : NULL;
+}
+
+static void gnutls_host_drop(gnutls_session_t session)
+{
+    uintptr_t expected = (uintptr_t)session;
+
+    atomic_compare_exchange_strong(&gnutls_hosts[host_slot(expected)].session, &expected, 0);
+}
+
+static int gnutls_fd(track_key key)
+{
+    gnutls_session_t session = (gnutls_session_t)key;
+    void *(*get_ptr)(gnutls_session_t) = gnutls_function(session, GNUTLS_TRANSPORT_GET_PTR);
+    uintptr_t pointer = get_ptr != NULL ? (uintptr_t)get_ptr(session) : UINTPTR_MAX;
+
+    return pointer < FD_MAX ? (int)pointer : -1;
+}
+
+/* There is no question for a session's side, but this one is refused to clients. */
+static bool gnutls_is_server(track_key key)
+{
+    gnutls_session_t session = (gnutls_session_t)key;
+    int (*name_get)(gnutls_session_t, void *, size_t *, unsigned *, unsigned) =
+        gnutls_function(session, GNUTLS_SERVER_NAME_GET);
+    char name[HOST_MAX];
+    size_t len = sizeof(name);
+    unsigned type;
+
+    return name_get != NULL && name_get(session, name, &len, &type, 0) != GNUTLS_E_INVALID_REQUEST;
+}
+
+static const struct track_source gnutls_source = {.layer = WIRE_LAYER_GNUTLS,
+                                                  .tls = true,
+                                                  .host = gnutls_host,
+                                                  .fd = gnutls_fd,
+                                                  .is_server = gnutls_is_server};
+
+/* The slot that holds the session's unfinished send, or -1. */
+static int pending_find(gnutls_session_t session)
+{
+    for (int i = 0; i < PENDING; i++) {
+        if (atomic_load_explicit(&gnutls_pending[i].session, memory_order_acquire) ==
+            (uintptr_t)session) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void pending_drop(gnutls_session_t session)
+{
+    int slot = pending_find(session);
+
+    if (slot >= 0) {
+        atomic_store_explicit(&gnutls_pending[slot].session, 0, memory_order_release);
+    }
+}
+
+/* Keeps what a queued record may hold. Called again for the same send, it changes nothing. */
+static void pending_keep(gnutls_session_t session, const void *data, size_t len, uint64_t begin)
+{
+    if (data == NULL || len == 0 || pending_find(session) >= 0) {
+        return;
+    }
+    for (int i = 0; i < PENDING; i++) {
+        uintptr_t expected = 0;
+
+        if (atomic_compare_exchange_strong(&gnutls_pending[i].session, &expected, 1)) {
+            gnutls_pending[i].len = len < PENDING_RECORD ? len : PENDING_RECORD;
+            gnutls_pending[i].begin = begin;
+            memcpy(gnutls_pending[i].data, data, gnutls_pending[i].len);
+            atomic_store_explicit(&gnutls_pending[i].session, (uintptr_t)session,
+                                  memory_order_release);
+            return;
+        }
+    }
+}
+
+bool gnutls_send_begin(struct gnutls_call *call, gnutls_session_t session)
+{
+    if (track_force_curl() && curl_running()) {
+        return false;
+    }
+    call->begin = track_begin((track_key)session);
+    if (call->begin == 0) {
+        return false;
+    }
+    call->outer = track_enter(&call->guard, (track_key)session);
+    return true;
+}
+
+/* sent bytes went out, but the program did not say again which. */
+static void send_finished(gnutls_session_t session, size_t sent)
+{
+    int slot = pending_find(session);
+    size_t kept = slot >= 0 ? gnutls_pending[slot].len : 0;
+
+    kept = kept < sent ? kept : sent;
+    if (kept > 0) {
+        track_sent(&gnutls_source, (track_key)session, gnutls_pending[slot].data, kept,
+                   gnutls_pending[slot].begin);
+    }
+    if (sent > kept) {
+        track_skipped((track_key)session, true, sent - kept);
+    }
+}
+
+void gnutls_send_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
+                     size_t len, ssize_t result)
+{
+    track_leave(&call->guard);
+    if (!call->outer) {
+        return;
+    }
+    if (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED) {
+        pending_keep(session, data, len, call->begin);
+        return;
+    }
+    if (result > 0 && data != NULL) {
+        size_t sent = (size_t)result < len ? (size_t)result : len;
+
+        track_sent(&gnutls_source, (track_key)session, data, sent, call->begin);
+    } else if (result > 0) {
+        send_finished(session, (size_t)result);
+    }
+    pending_drop(session);
+}
+
+void gnutls_receive_begin(struct gnutls_call *call, gnutls_session_t session)
+{
+    call->outer = track_enter(&call->guard, (track_key)session);
+}
+
+void gnutls_receive_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
+                        size_t len, ssize_t result)
+{
+    int (*is_fatal)(int);
+
+    track_leave(&call->guard);
+    if (!call->outer || !track_active((track_key)session)) {
+        return;
+    }
+    if (result > 0 && data != NULL) {
+        track_received((track_key)session, data, (size_t)result < len ? (size_t)result : len);
+    } else if (result == 0 && len > 0) {
+        track_received((track_key)session, NULL, 0);
+    } else if (result < 0) {
+        is_fatal = gnutls_function(session, GNUTLS_ERROR_IS_FATAL);
+        if (is_fatal != NULL && is_fatal((int)result) != 0) {
+            track_end((track_key)session, true);
+        }
+    }
+}
+
+void gnutls_end(gnutls_session_t session)
+{
+    track_end((track_key)session, false);
+    pending_drop(session);
+    gnutls_host_drop(session);
+    library_forget(&gnutls_family, session);
+}
