@@ -73,9 +73,9 @@ bool run_mark_answered(const char *runtime_dir, const char *trace);
 /* Removes the file: nobody answered. Closes fd. */
 void run_mark_close(int fd, const char *runtime_dir, const char *trace);
 
-/* Argument texts without what looks like a key, token or password (redact.c). argv: array of text,
- * changed in place. */
-void redact_argv(json *argv);
+/* Argument texts without what looks like a key, token or password (redact.c): a new array of the
+ * same length, or NULL when out of memory. */
+json *redact_argv(const json *argv);
 /* One text; new memory, NULL when out of memory. */
 char *redact_text(const char *text);
 

@@ -1,0 +1,264 @@
+/* Exchanges to spans: what http/ finds in a connection is handed to llm/, and the call becomes a
+ * span at its request's end (running, in the store only if it outlasts a commit) and at its end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "collector/internal.h"
+
+static void fresh_add(struct call *call)
+{
+    struct depot *d = call->conn->ring->depot;
+    call->fresh = true;
+    call->prev = NULL;
+    call->next = d->fresh;
+    if (call->next != NULL)
+        call->next->prev = call;
+    d->fresh = call;
+}
+
+void call_settled(struct call *call)
+{
+    if (!call->fresh)
+        return;
+    call->fresh = false;
+    if (call->prev != NULL)
+        call->prev->next = call->next;
+    else
+        call->conn->ring->depot->fresh = call->next;
+    if (call->next != NULL)
+        call->next->prev = call->prev;
+}
+
+static void call_free(struct call *call)
+{
+    call_settled(call);
+    if (call->trace != NULL)
+        call->trace->open--;
+    call->conn->ring->open_calls--;
+    llm_parser_free(call->parser);
+    free(call->place.name);
+    free(call);
+}
+
+static void on_request(void *user, struct http_exchange *x)
+{
+    struct conn *c = user;
+    struct ring *r = c->ring;
+    c->touched = true;
+    struct llm_parser *parser = NULL;
+    const char *endpoints = r->process.endpoints != NULL ? r->process.endpoints : "";
+    if (llm_parser_new(&parser, x, c->host != NULL ? c->host : "", endpoints, c->tls,
+                       (size_t)r->process.content_max) != ERR_OK)
+        return;
+    struct call *call = calloc(1, sizeof(*call));
+    if (call == NULL) {
+        llm_parser_free(parser);
+        return;
+    }
+    call->conn = c;
+    call->parser = parser;
+    call->began = r->collector->now;
+    id_derive(r->id, c->id, x->request_offset, "span", call->span_id, SPAN_ID_LEN);
+    if (c->active != NULL) {
+        memcpy(call->active, c->active, sizeof(call->active));
+        call->has_active = true;
+    }
+    r->open_calls++;
+    x->user = call;
+}
+
+static void on_request_body(void *user, struct http_exchange *x, const char *data, size_t len,
+                            int64_t time)
+{
+    (void)user;
+    (void)time;
+    struct call *call = x->user;
+    if (call == NULL)
+        return;
+    call->bytes += len;
+    llm_parser_request_body(call->parser, data, len);
+}
+
+/* Decides the call's trace. False: out of memory. */
+bool call_place(struct call *call, const struct llm_call *seen)
+{
+    struct ring *r = call->conn->ring;
+    struct process *p = &r->process;
+    if (call->trace != NULL)
+        return true;
+    struct group_process group = {.ring_id = r->id,
+                                  .run_trace = p->run_trace,
+                                  .run_name = p->run_name,
+                                  .traceparent = p->traceparent,
+                                  .command = p->command,
+                                  .listens = p->run_trace == NULL && process_listens(p),
+                                  .span_id = call->span_id};
+    if (grouper_place(r->collector->grouper, &group, seen, &call->place) != ERR_OK)
+        return false;
+    if (call->has_active) { /* an explicit span was open on the thread: it is the parent */
+        memcpy(call->place.trace_id, call->active, TRACE_ID_LEN);
+        memcpy(call->place.parent_span_id, call->active + TRACE_ID_LEN, SPAN_ID_LEN);
+    }
+    int64_t start = seen->t_request + p->boot_to_wall;
+    call->trace = trace_get(r, &call->place, start);
+    if (call->trace == NULL)
+        return false;
+    call->trace->open++;
+    return true;
+}
+
+static void on_request_end(void *user, struct http_exchange *x)
+{
+    (void)user;
+    struct call *call = x->user;
+    if (call == NULL)
+        return;
+    call->seen = llm_parser_request_end(call->parser, x);
+    if (call->seen == NULL) {
+        x->user = NULL;
+        call_free(call);
+        return;
+    }
+    if (call_place(call, call->seen))
+        fresh_add(call);
+}
+
+static void on_response(void *user, struct http_exchange *x)
+{
+    (void)user;
+    struct call *call = x->user;
+    if (call != NULL)
+        llm_parser_response(call->parser, x);
+}
+
+static void on_response_body(void *user, struct http_exchange *x, const char *data, size_t len,
+                             int64_t time)
+{
+    (void)user;
+    struct call *call = x->user;
+    if (call == NULL)
+        return;
+    call->bytes += len;
+    llm_parser_response_body(call->parser, data, len, time);
+}
+
+static const char *layer_name(uint8_t layer)
+{
+    static const char *const names[] = {[WIRE_LAYER_LIBC] = "libc",
+                                        [WIRE_LAYER_OPENSSL] = "openssl",
+                                        [WIRE_LAYER_GNUTLS] = "gnutls",
+                                        [WIRE_LAYER_CURL] = "curl",
+                                        [WIRE_LAYER_NSS] = "nss"};
+    return layer < sizeof(names) / sizeof(names[0]) ? names[layer] : NULL;
+}
+
+/* The span of a call, with everything but the figures and messages. */
+static struct span *span_of(struct call *call)
+{
+    struct span *s = span_new();
+    if (s == NULL)
+        return NULL;
+    struct ring *r = call->conn->ring;
+    const char *route = layer_name(call->conn->layer);
+    memcpy(s->trace_id, call->place.trace_id, TRACE_ID_LEN);
+    memcpy(s->span_id, call->span_id, SPAN_ID_LEN);
+    memcpy(s->parent_span_id, call->place.parent_span_id, SPAN_ID_LEN);
+    s->process.pid = r->process.pid;
+    s->process.exe = r->process.exe != NULL ? strdup(r->process.exe) : NULL;
+    s->process.argv = json_copy(r->process.argv);
+    s->capture_route = route != NULL ? strdup(route) : NULL;
+    s->ring_id = r->id;
+    return s;
+}
+
+struct span *call_snapshot(struct call *call)
+{
+    struct span *s = span_of(call);
+    if (s == NULL)
+        return NULL;
+    struct llm_call copy = *call->seen; /* span_from_call takes the JSON over, copies the texts */
+    copy.input = json_copy(call->seen->input);
+    copy.output = json_copy(call->seen->output);
+    copy.metadata = json_copy(call->seen->metadata);
+    copy.price = json_copy(call->seen->price);
+    copy.finish_reasons = json_copy(call->seen->finish_reasons);
+    copy.t_end = 0;
+    span_from_call(s, &copy, call->conn->ring->process.boot_to_wall,
+                   call->conn->ring->process.content);
+    json_free(copy.input);
+    json_free(copy.output);
+    json_free(copy.metadata);
+    json_free(copy.price);
+    json_free(copy.finish_reasons);
+    s->end_time = 0;
+    return s;
+}
+
+static void set_error(struct span *s, const char *error, const char *type)
+{
+    free(s->error);
+    free(s->error_type);
+    s->error = strdup(error);
+    s->error_type = strdup(type);
+}
+
+/* An answer that its process did not live to read to the end. */
+static void mark_partial(struct span *s, const struct ring *r, const struct http_exchange *x)
+{
+    if (x->how != HTTP_ABORTED)
+        return;
+    s->partial = true;
+    if (!r->alive)
+        set_error(s, "process ended", "process_ended");
+    else if (s->error == NULL)
+        set_error(s, "connection closed before the end of the answer", "connection_closed");
+}
+
+static void on_end(void *user, struct http_exchange *x)
+{
+    struct conn *c = user;
+    struct ring *r = c->ring;
+    c->touched = true;
+    struct call *call = x->user;
+    if (call == NULL)
+        return;
+    x->user = NULL;
+    if (r->abandoned) {
+        call_free(call);
+        return;
+    }
+    struct llm_call *seen = llm_parser_end(call->parser, x);
+    if (seen == NULL || !call_place(call, seen)) {
+        llm_call_free(seen);
+        call_free(call);
+        return;
+    }
+    grouper_finish(r->collector->grouper, seen, call->place.trace_id);
+    struct span *s = span_of(call);
+    if (s != NULL) {
+        span_from_call(s, seen, r->process.boot_to_wall, r->process.content);
+        mark_partial(s, r, x);
+        if (s->end_time <= 0)
+            s->end_time = clock_wall_ns();
+        struct trace *t = call->trace->trace;
+        if (s->error != NULL && t->error == NULL)
+            t->error = strdup(s->error);
+        struct finished f = {.span = s, .ring = r, .trace = call->trace, .bytes = call->bytes};
+        if (depot_add_span(r->depot, &f) != ERR_OK)
+            span_free(s);
+        r->calls++;
+        r->collector->totals.calls++;
+    }
+    llm_call_free(seen);
+    call_free(call);
+}
+
+const struct http_handler call_handler = {
+    .request = on_request,
+    .request_body = on_request_body,
+    .request_end = on_request_end,
+    .response = on_response,
+    .response_body = on_response_body,
+    .end = on_end,
+};

@@ -1,0 +1,351 @@
+/* A data directory: its store, its exporter, and the commit group. Many finished spans become one
+ * transaction; what they were made from is released when it is durable. A store that refuses keeps
+ * everything here until it takes it; when that is too much, the rings are left alone (and count
+ * their own losses) rather than forgetting what was read. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "collector/internal.h"
+
+#define BACKOFF_MIN NS_PER_SEC
+#define BACKOFF_MAX (30 * NS_PER_SEC)
+#define PURGE_NS    (60 * NS_PER_SEC)
+#define NS_PER_DAY  (86400 * NS_PER_SEC)
+
+static void export_notice(void *user, const char *text)
+{
+    (void)user;
+    log_warn("%s", text);
+}
+
+/* One exporter a data directory, whatever the number of collectors that write to it. */
+static void start_export(struct depot *d)
+{
+    char path[4200];
+    if (d->lock < 0) {
+        snprintf(path, sizeof(path), "%s/export.lock", d->dir);
+        int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return;
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            close(fd);
+            return;
+        }
+        d->lock = fd;
+    }
+    if (export_start(&d->queue, d->dir, export_notice, d) != ERR_OK)
+        d->queue = NULL;
+}
+
+void depot_failed(struct depot *d, const char *what)
+{
+    const char *why = d->store != NULL ? store_error(d->store) : "";
+    char *text = NULL;
+    if (asprintf(&text, "%s%s%s", what, *why != '\0' ? ": " : "", why) < 0)
+        text = NULL;
+    free(d->error);
+    d->error = text;
+    d->backoff = d->backoff == 0 ? BACKOFF_MIN : d->backoff * 2;
+    if (d->backoff > BACKOFF_MAX)
+        d->backoff = BACKOFF_MAX;
+    d->retry_at = d->collector->now + d->backoff;
+    if (!d->said)
+        log_error("store in %s: %s; spans are kept in memory until it works again", d->dir,
+                  text != NULL ? text : what);
+    d->said = true;
+}
+
+static void depot_works(struct depot *d)
+{
+    if (d->said)
+        log_warn("store in %s: works again", d->dir);
+    d->said = false;
+    free(d->error);
+    d->error = NULL;
+    d->backoff = 0;
+    d->retry_at = 0;
+}
+
+bool depot_ready(struct depot *d)
+{
+    if (d->store != NULL)
+        return true;
+    if (d->collector->now < d->retry_at)
+        return false;
+    char *notice = NULL;
+    int err = store_open(&d->store, d->dir, STORE_WRITE, &notice);
+    if (notice != NULL)
+        collector_notice(d->collector, notice);
+    free(notice);
+    if (err != ERR_OK) {
+        char what[128];
+        d->store = NULL;
+        snprintf(what, sizeof(what), "cannot be opened: %s%s%s", err_str(err),
+                 err == ERR_IO ? ": " : "", err == ERR_IO ? strerror(errno) : "");
+        depot_failed(d, what);
+        return false;
+    }
+    depot_works(d);
+    start_export(d);
+    return true;
+}
+
+struct depot *depot_get(struct collector *c, const char *dir)
+{
+    if (dir == NULL || dir[0] != '/')
+        return c->depots[0];
+    for (size_t i = 0; i < c->depot_count; i++)
+        if (strcmp(c->depots[i]->dir, dir) == 0)
+            return c->depots[i];
+    if (c->depot_count == DEPOTS_MAX) {
+        log_warn("%s: too many data directories; its spans go to %s", dir, c->depots[0]->dir);
+        return c->depots[0];
+    }
+    struct depot *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return c->depots[0];
+    d->collector = c;
+    d->dir = strdup(dir);
+    d->lock = -1;
+    if (d->dir == NULL) {
+        free(d);
+        return c->depots[0];
+    }
+    c->depots[c->depot_count++] = d;
+    depot_ready(d);
+    return d;
+}
+
+void depot_free(struct depot *d)
+{
+    if (d->queue != NULL)
+        export_stop(d->queue, 2000);
+    for (size_t i = 0; i < d->span_count; i++)
+        span_free(d->spans[i].span);
+    free(d->spans);
+    free(d->traces);
+    free(d->kept.items);
+    store_close(d->store);
+    if (d->lock >= 0)
+        close(d->lock);
+    free(d->error);
+    free(d->dir);
+    free(d);
+}
+
+int depot_add_span(struct depot *d, const struct finished *f)
+{
+    if (d->span_count == d->span_cap) {
+        size_t cap = d->span_cap == 0 ? 64 : d->span_cap * 2;
+        struct finished *spans = realloc(d->spans, cap * sizeof(*spans));
+        if (spans == NULL)
+            return ERR_NOMEM;
+        d->spans = spans;
+        d->span_cap = cap;
+    }
+    d->spans[d->span_count++] = *f;
+    d->unstored_bytes += f->bytes + sizeof(struct span);
+    f->trace->open++; /* until it is committed */
+    return ERR_OK;
+}
+
+bool depot_waiting(const struct depot *d)
+{
+    const struct collector *c = d->collector;
+    return d->span_count > 0 || d->trace_count > 0 || d->kept.count > 0 ||
+           (d == c->depots[0] && c->rows_dirty);
+}
+
+bool depot_full(const struct depot *d)
+{
+    return d->unstored_bytes > UNSTORED_BYTES_MAX && d->error != NULL;
+}
+
+bool depot_due(const struct depot *d)
+{
+    if (d->collector->now < d->retry_at)
+        return false;
+    if (!depot_waiting(d) && d->fresh == NULL)
+        return false;
+    return d->hurry || d->collector->now - d->committed >= COMMIT_NS ||
+           d->span_count >= COMMIT_SPANS || d->read_bytes >= COMMIT_BYTES;
+}
+
+/* Traces before their spans: new ones are put as running, so that the outbox has them in order. */
+static int put_traces(struct depot *d, bool ending)
+{
+    for (size_t i = 0; i < d->trace_count; i++) {
+        struct trace_state *t = d->traces[i];
+        int64_t end = t->trace->end_time;
+        if (ending ? end == 0 : t->begun)
+            continue;
+        if (!ending)
+            t->trace->end_time = 0;
+        int err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
+        t->trace->end_time = end;
+        if (err == ERR_OK && t->run && !t->begun)
+            err = run_row_store(t);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static int put_spans(struct depot *d)
+{
+    for (size_t i = 0; i < d->span_count; i++) {
+        struct finished *f = &d->spans[i];
+        const struct process *p = &f->ring->process;
+        int err = store_put_span(d->store, f->span, p->destinations, p->destination_count);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+/* Calls that have lasted longer than a group are shown as running. */
+static int put_open(struct depot *d, int64_t before)
+{
+    for (struct call *call = d->fresh; call != NULL; call = call->next) {
+        if (call->began > before)
+            continue;
+        struct span *s = call_snapshot(call);
+        if (s == NULL)
+            return ERR_NOMEM;
+        const struct process *p = &call->conn->ring->process;
+        int err = store_put_span(d->store, s, p->destinations, p->destination_count);
+        span_free(s);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static bool rings_ready(struct depot *d)
+{
+    struct collector *c = d->collector;
+    for (size_t i = 0; i < c->ring_count; i++) {
+        struct ring *r = c->rings[i];
+        if (r->depot != d || r->process.destination_count >= r->process.wanted_count)
+            continue;
+        process_resolve(&r->process, r);
+        if (r->process.destination_count < r->process.wanted_count)
+            return false;
+        traces_add_destinations(r);
+    }
+    return true;
+}
+
+static int write_all(struct depot *d, int64_t before)
+{
+    int err = put_traces(d, false);
+    if (err == ERR_OK)
+        err = put_spans(d);
+    if (err == ERR_OK)
+        err = put_open(d, before);
+    if (err == ERR_OK)
+        err = put_traces(d, true);
+    struct collector *c = d->collector;
+    for (size_t i = 0; i < c->ring_count && err == ERR_OK && d == c->depots[0]; i++)
+        if (c->rings[i]->row_dirty)
+            err = ring_store_row(c->rings[i]);
+    if (err == ERR_OK && d == c->depots[0] && c->index_dirty)
+        err = index_store(c);
+    return err;
+}
+
+static void written(struct depot *d, int64_t before)
+{
+    struct collector *c = d->collector;
+    for (size_t i = 0; i < d->trace_count; i++) {
+        struct trace_state *t = d->traces[i];
+        t->dirty = false;
+        t->begun = true;
+        t->ended = t->trace->end_time != 0;
+    }
+    d->trace_count = 0;
+    for (size_t i = 0; i < d->span_count; i++) {
+        d->spans[i].trace->open--;
+        span_free(d->spans[i].span);
+    }
+    c->totals.spans += d->span_count;
+    d->span_count = 0;
+    d->unstored_bytes = 0;
+    struct call *next;
+    for (struct call *call = d->fresh; call != NULL; call = next) {
+        next = call->next;
+        if (call->began <= before)
+            call_settled(call);
+    }
+    rings_written(c, d);
+}
+
+static bool needs_write(struct depot *d, int64_t before)
+{
+    struct collector *c = d->collector;
+    if (d->span_count > 0 || d->trace_count > 0)
+        return true;
+    for (struct call *call = d->fresh; call != NULL; call = call->next)
+        if (call->began <= before)
+            return true;
+    return d == c->depots[0] && c->rows_dirty;
+}
+
+int depot_commit(struct depot *d)
+{
+    int64_t before = d->committed;
+    if (!depot_ready(d))
+        return ERR_IO;
+    d->committed = d->collector->now;
+    if (needs_write(d, before)) {
+        if (!rings_ready(d) || store_begin(d->store) != ERR_OK) {
+            depot_failed(d, "cannot be written");
+            return ERR_IO;
+        }
+        int err = write_all(d, before);
+        if (err == ERR_OK)
+            err = store_commit(d->store);
+        if (err != ERR_OK) {
+            depot_failed(d, "cannot be written");
+            store_rollback(d->store);
+            return ERR_IO;
+        }
+        written(d, before);
+        if (d->queue != NULL)
+            export_wake(d->queue);
+    }
+    depot_works(d);
+    d->read_bytes = 0;
+    d->hurry = false;
+    kept_list_release(&d->kept);
+    kept_list_trim(&d->kept);
+    return ERR_OK;
+}
+
+/* What can wait: retention, the secondary indexes, an exporter that another collector had. */
+void depot_idle_step(struct depot *d)
+{
+    struct collector *c = d->collector;
+    if (!depot_ready(d))
+        return;
+    if (d->queue == NULL && c->now - d->opened_at > NS_PER_SEC) {
+        d->opened_at = c->now;
+        start_export(d);
+    }
+    if (c->now >= d->index_at && store_index_step(d->store) <= 0)
+        d->index_at = c->now + NS_PER_SEC;
+    if (c->now >= d->purge_at) {
+        int64_t oldest = clock_wall_ns() - option_int(OPTION_TRACE_TTL_DAYS) * NS_PER_DAY;
+        int64_t bytes = option_int(OPTION_TRACER_MAX_STORE_MB) * 1024 * 1024;
+        if (store_purge(d->store, oldest, bytes) <= 0)
+            d->purge_at = c->now + PURGE_NS;
+    }
+}

@@ -1,0 +1,338 @@
+/* What the files of this room share. One thread uses all of it.
+ *
+ * A ring's records are released (overwritten, their room given back) only after what was made of
+ * them is committed in the store; see holds.c. */
+#ifndef TRACER_COLLECTOR_INTERNAL_H
+#define TRACER_COLLECTOR_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+#include "collector/collector.h"
+#include "export/export.h"
+#include "http/http.h"
+#include "llm/llm.h"
+#include "span/span.h"
+#include "store/store.h"
+#include "wire/reader.h"
+
+#define POLL_BYTES         (4u << 20) /* of one ring before the next one's turn */
+#define COMMIT_NS          (100 * NS_PER_MS)
+#define COMMIT_SPANS       1000u
+#define COMMIT_BYTES       (8u << 20)
+#define SECOND_LOOK_NS     (500 * NS_PER_MS) /* a missing record's time to appear */
+#define LINGER_NS          (3 * NS_PER_SEC)
+#define HELD_CONN_MAX      (4u << 20)  /* bytes waiting for earlier ones, one connection */
+#define HELD_ALL_MAX       (64u << 20) /* the same, all together */
+#define CONNECTIONS_MAX    65536u      /* of one ring */
+#define UNSTORED_BYTES_MAX (64u << 20) /* of finished spans that the store refuses */
+#define DEPOTS_MAX         16u
+#define DESTINATIONS_MAX   8u
+#define CONTENT_MAX        (256 << 20)
+
+struct ring;
+struct conn;
+struct depot;
+
+/* A delivered record that is not released; size 0: none. */
+struct kept {
+    uint64_t position;
+    uint32_t size;
+};
+
+struct kept_item {
+    struct ring *ring;
+    struct kept kept;
+};
+
+struct kept_list {
+    struct kept_item *items;
+    size_t count, cap, bytes;
+};
+
+/* What the ring's process told of itself. */
+struct process {
+    int64_t pid;
+    uint64_t pid_ns;
+    int64_t boot_to_wall;
+    char *exe, *cwd, *command, *run_trace, *run_name, *traceparent, *endpoints, *data_dir;
+    json *argv;
+    bool content;
+    int64_t content_max;
+    int listens; /* -1: not looked at yet */
+    /* Where its spans go: wanted ones become ids once the store has them. */
+    struct destination wanted[DESTINATIONS_MAX];
+    char *keys[DESTINATIONS_MAX];
+    size_t wanted_count;
+    int64_t destinations[DESTINATIONS_MAX];
+    size_t destination_count;
+};
+
+/* A trace that spans were put into. */
+struct trace_state {
+    struct depot *depot;
+    struct trace *trace;
+    struct ring *ring; /* its end is the trace's end; NULL: a run's */
+    bool run;
+    bool begun, ended; /* in the store */
+    bool dirty;
+    size_t open;  /* calls not ended */
+    int64_t used; /* boot ns */
+    char *ring_id;
+    int64_t destinations[DESTINATIONS_MAX];
+    size_t destination_count;
+};
+
+/* One exchange with an endpoint. */
+struct call {
+    struct conn *conn;
+    struct llm_parser *parser;
+    struct llm_call *seen; /* the parser's, from the request's end on */
+    uint8_t span_id[SPAN_ID_LEN];
+    struct group_result place;
+    struct trace_state *trace; /* NULL: not placed yet */
+    int64_t began;             /* boot ns, ours */
+    size_t bytes;
+    uint8_t active[TRACE_ID_LEN + SPAN_ID_LEN];
+    bool has_active;
+    bool fresh;               /* in the depot's list of calls that the store does not know */
+    struct call *next, *prev; /* of that list */
+};
+
+/* A record that waits for earlier ones of its stream. */
+struct piece {
+    struct piece *next;
+    uint64_t offset, lost;
+    int64_t time;
+    uint64_t poll;
+    int64_t arrived;
+    struct kept kept;
+    uint32_t length;
+    bool eof, has_active;
+    uint8_t active[TRACE_ID_LEN + SPAN_ID_LEN];
+    char data[];
+};
+
+struct stream {
+    uint64_t next;             /* offset of the byte to come */
+    uint64_t lost;             /* of those before it */
+    bool floating;             /* inherited: the first bytes that come say where it goes on */
+    struct piece *held, *tail; /* by offset */
+};
+
+struct conn {
+    uint64_t id;
+    struct ring *ring;
+    struct http_conn *http; /* NULL: not looked at */
+    char *host, *peer;
+    uint32_t slot;
+    uint8_t layer, proto;
+    bool tls, server;
+    bool known;    /* its CONNECTION record was seen, now or by an earlier collector */
+    bool settling; /* inherited: pieces are gathered before the first is used */
+    bool stopped;
+    bool closing;
+    uint64_t close_offset[2];
+    uint64_t close_lost[2];
+    int64_t close_time, close_arrived;
+    uint64_t close_poll;
+    struct stream dir[2];
+    size_t held_bytes;
+    int64_t opened, last;  /* boot ns */
+    struct kept birth;     /* the CONNECTION record, until the store knows the connection */
+    struct kept_list kept; /* what the open exchanges were made from */
+    bool early;            /* the open exchanges' records are released at once */
+    bool stored;           /* in the ring's row */
+    bool touched;          /* an exchange began or ended while the current piece was parsed */
+    const uint8_t *active;
+    bool waiting;
+    struct conn *next, *prev; /* of the ring's waiting list */
+};
+
+struct ring {
+    struct collector *collector;
+    struct depot *depot;
+    char *name;
+    struct ring_reader *reader;
+    const char *id; /* hex */
+    struct process process;
+    bool has_process;
+    bool inherited; /* an earlier collector has read it */
+    bool row_dirty; /* the store's row is to be written anew */
+    bool alive, done, failed;
+    bool abandoned; /* the collector ends: what is open is left to the next one */
+    uint64_t polls; /* complete ones */
+    uint64_t empty_after_death;
+    int64_t alive_checked, rows_checked, reclaimed, opened;
+    struct map conns;
+    struct conn *waiting;
+    size_t kept_bytes;
+    uint64_t calls, open_calls, unparsed, gaps, gap_bytes;
+    struct ring_counters counters;
+    bool released;
+};
+
+struct finished {
+    struct span *span;
+    struct ring *ring;
+    struct trace_state *trace;
+    size_t bytes;
+};
+
+/* A data directory with its store, its exporter and its commit group. */
+struct depot {
+    struct collector *collector;
+    char *dir;
+    struct store *store;
+    struct export_queue *queue;
+    int lock; /* of the exporter; -1: another collector has it */
+    struct finished *spans;
+    size_t span_count, span_cap;
+    size_t unstored_bytes;       /* of those spans */
+    size_t read_bytes;           /* since the last commit */
+    struct trace_state **traces; /* dirty ones */
+    size_t trace_count, trace_cap;
+    struct kept_list kept; /* released by the next commit */
+    bool hurry;            /* commit at once */
+    struct call *fresh;
+    int64_t committed, retry_at, opened_at;
+    int64_t backoff;
+    char *error;
+    bool said;
+    int64_t purge_at, index_at;
+};
+
+struct run_state {
+    char hex[TRACE_ID_HEX];
+    char wait; /* 0: runs; 'e', 'd': see run_mark_end */
+    bool mark; /* its file exists */
+    bool alive;
+    bool trace_ended;
+    uint64_t ended_round; /* of the collector, when it was seen that it ended */
+};
+
+struct totals {
+    uint64_t calls, spans, gaps, gap_bytes, unparsed, unknown_records, released_early, rings_done;
+    uint64_t lost_records, lost_bytes, untracked, corrupt_blocks; /* of rings that are gone */
+};
+
+struct collector {
+    char *runtime_dir;
+    bool foreground, data_fallback;
+    int lock;
+    struct doorbell_view *bell;
+    struct depot *depots[DEPOTS_MAX]; /* the first is of the data directory given */
+    size_t depot_count;
+    struct ring **rings;
+    size_t ring_count, ring_cap;
+    struct map ignored; /* names of files that are no ring of ours */
+    struct map traces;  /* depot and trace id -> trace_state */
+    struct map runs;    /* hex -> run_state */
+    struct grouper *grouper;
+    struct map http2; /* host -> count */
+    json *notices;
+    struct totals totals;
+    size_t held_bytes;
+    size_t read_bytes; /* of the current round */
+    uint32_t rings_seen;
+    int64_t now, scanned, housekept, active, started;
+    uint64_t round;
+    bool marks_waiting; /* a run has ended and waits for its answer */
+    _Atomic bool stop;
+    bool index_dirty, rows_dirty; /* something of rows.c is to be written */
+};
+
+/* holds.c */
+void kept_take(struct ring *r, struct kept k);
+void kept_release(struct ring *r, struct kept k);
+void kept_commit(struct ring *r, struct kept k); /* released by the next commit */
+void conn_keep(struct conn *c, struct kept k);   /* while exchanges of c are open */
+void conn_kept_commit(struct conn *c);
+void conn_release_early(struct conn *c);
+void kept_list_release(struct kept_list *l);
+void kept_list_trim(struct kept_list *l);
+void ring_relieve(struct ring *r);
+
+/* process.c; process_resolve is in rows.c */
+int process_read(struct process *p, const uint8_t *payload, size_t length);
+void process_release(struct process *p);
+void process_resolve(struct process *p, struct ring *r);
+json *process_to_json(const struct process *p);
+bool process_listens(struct process *p);
+
+/* streams.c */
+struct conn *conn_get(struct ring *r, uint64_t id, bool make);
+void conn_open(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+               struct kept k);
+void conn_data(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+               struct kept k);
+void conn_closing(struct conn *c, const struct wire_record *head, const uint8_t *payload);
+void conn_end(struct conn *c, int64_t time);
+void ring_look_again(struct ring *r, bool now);
+json *conns_to_json(struct ring *r);
+void conns_from_json(struct ring *r, const json *value);
+
+/* calls.c */
+extern const struct http_handler call_handler;
+/* A span of the call as far as it is known; NULL: no memory. The trace must be placed. */
+struct span *call_snapshot(struct call *call);
+bool call_place(struct call *call, const struct llm_call *seen);
+/* The store knows of the call: it leaves the list of fresh ones. */
+void call_settled(struct call *call);
+
+/* traces.c */
+struct trace_state *trace_get(struct ring *r, const struct group_result *place, int64_t start);
+void trace_touch(struct trace_state *t);
+void trace_end(struct collector *c, struct trace_state *t, int64_t end_time);
+void traces_end_ring(struct ring *r);
+/* The process's destinations are known only now: its traces get them. */
+void traces_add_destinations(struct ring *r);
+void traces_end_idle(struct collector *c);
+void trace_state_free(struct trace_state *t);
+/* Frees what is ended and committed. */
+void traces_sweep(struct collector *c);
+
+/* depot.c */
+struct depot *depot_get(struct collector *c, const char *dir);
+bool depot_ready(struct depot *d); /* opens the store if it is not open */
+void depot_failed(struct depot *d, const char *what);
+void depot_free(struct depot *d);
+int depot_commit(struct depot *d);
+bool depot_due(const struct depot *d);
+bool depot_waiting(const struct depot *d);
+bool depot_full(const struct depot *d);
+void depot_idle_step(struct depot *d);
+int depot_add_span(struct depot *d, const struct finished *f);
+
+/* rings.c */
+void rings_scan(struct collector *c);
+void ring_service(struct ring *r);
+void rings_sweep(struct collector *c);
+void ring_free(struct ring *r);
+/* The commit of d was durable: rows are clean, connections known. */
+void rings_written(struct collector *c, struct depot *d);
+
+/* rows.c */
+int ring_store_row(struct ring *r);
+void ring_load_row(struct ring *r);
+void ring_abandon_row(struct ring *r);
+int index_store(struct collector *c);
+/* A run's trace, kept so that it can be ended by a collector that saw none of its calls. */
+int run_row_store(struct trace_state *t);
+void run_row_end(struct collector *c, const char *hex);
+void run_row_forget(struct collector *c, const char *hex);
+void rings_forget_lost(struct collector *c, int64_t last_seen);
+
+/* runs.c */
+void run_found(struct collector *c, const char *file);
+void runs_look(struct collector *c);
+bool runs_alive(const struct collector *c);
+
+/* status.c */
+void status_write(struct collector *c);
+void collector_notice(struct collector *c, const char *text);
+
+#endif
