@@ -12,7 +12,7 @@ struct stage {
     const struct coding_kind *kind;
     void *decoder;
     char *output;  /* CODING_OUTPUT_BYTES */
-    uint64_t left; /* bytes that it may still make */
+    uint64_t left; /* bytes that it may still make for the next one */
 };
 
 /* stages[0] takes the bytes as sent. */
@@ -97,30 +97,31 @@ void coding_free(struct coding *c)
 }
 
 static int feed_stage(struct coding *c, size_t at, const char *data, size_t len, coding_sink *sink,
-                      void *user)
+                      void *user, size_t *left)
 {
-    if (at == c->count)
-        return sink(user, data, len) ? ERR_OK : ERR_FULL;
     struct stage *s = &c->stages[at];
+    bool final = at + 1 == c->count;
     for (;;) {
-        size_t before = len;
+        size_t before = len, ignored;
         int n = s->kind->decode(s->decoder, &data, &len, s->output, CODING_OUTPUT_BYTES);
+        *left = len;
         if (n < 0 || (n == 0 && len > 0 && len == before))
             return ERR_BAD;
-        bool over = (uint64_t)n > s->left;
-        size_t take = over ? (size_t)s->left : (size_t)n;
-        s->left -= take;
-        int err = take > 0 ? feed_stage(c, at + 1, s->output, take, sink, user) : ERR_OK;
-        if (err != ERR_OK)
+        if (!final && (uint64_t)n > s->left)
+            return ERR_RANGE;
+        s->left -= final ? 0 : (uint64_t)n;
+        int err = ERR_OK;
+        if (n > 0 && final)
+            err = sink(user, s->output, (size_t)n) ? ERR_OK : ERR_FULL;
+        else if (n > 0)
+            err = feed_stage(c, at + 1, s->output, (size_t)n, sink, user, &ignored);
+        if (err != ERR_OK || ((size_t)n < CODING_OUTPUT_BYTES && len == 0))
             return err;
-        if (over)
-            return ERR_FULL;
-        if ((size_t)n < CODING_OUTPUT_BYTES && len == 0)
-            return ERR_OK;
     }
 }
 
-int coding_feed(struct coding *c, const char *data, size_t len, coding_sink *sink, void *user)
+int coding_feed(struct coding *c, const char *data, size_t len, coding_sink *sink, void *user,
+                size_t *left)
 {
-    return feed_stage(c, 0, data, len, sink, user);
+    return feed_stage(c, 0, data, len, sink, user, left);
 }

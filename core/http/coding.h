@@ -33,12 +33,13 @@ struct coding;
 typedef bool coding_sink(void *user, const char *data, size_t len);
 
 /* The decoders for a message's Transfer-Encoding and Content-Encoding; *out is NULL when there is
- * none to undo. No decoder makes more than max bytes in all. ERR_UNSUPPORTED: a coding that is not
- * known, or more than CODING_CHAIN_MAX of them; ERR_NOMEM. */
+ * none to undo. max bounds what a decoder makes for another one. ERR_UNSUPPORTED: a coding that is
+ * not known, or more than CODING_CHAIN_MAX of them; ERR_NOMEM. */
 int coding_new(struct coding **out, const struct http_head *head, uint64_t max) WARN_UNUSED_RESULT;
 void coding_free(struct coding *c);
-/* ERR_BAD: broken data, ERR_FULL: the sink or max said stop; nothing is to be fed after either. */
-int coding_feed(struct coding *c, const char *data, size_t len, coding_sink *sink,
-                void *user) WARN_UNUSED_RESULT;
+/* ERR_BAD: broken data, ERR_RANGE: more than max, ERR_FULL: the sink said stop; nothing is to be
+ * fed after any of them. *left is the number of bytes that were not looked at. */
+int coding_feed(struct coding *c, const char *data, size_t len, coding_sink *sink, void *user,
+                size_t *left) WARN_UNUSED_RESULT;
 
 #endif

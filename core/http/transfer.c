@@ -63,9 +63,11 @@ static void body_bytes(struct http_conn *c, struct side *s, const char *data, si
     } else if (s->coding == NULL) {
         hand_out(&hand, data, len);
     } else {
-        int err = coding_feed(s->coding, data, len, hand_out, &hand);
+        size_t left;
+        int err = coding_feed(s->coding, data, len, hand_out, &hand, &left);
         if (err == ERR_OK)
             return;
+        count_lost(s, left);
         if (err != ERR_FULL)
             not_decoded(s);
         stop_decoding(s);
