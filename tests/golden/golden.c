@@ -1,0 +1,215 @@
+/* Replays the cases of a folder and compares the calls that come out with those written down:
+ *   golden FOLDER             each whole, byte by byte, and in random pieces
+ *   golden --update FOLDER    writes down what comes out now, for a person to review */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "golden/case.h"
+#include "golden/dump.h"
+#include "http/http.h"
+#include "llm/llm.h"
+
+#define DUMP_MAX      (16 * 1024 * 1024)
+#define RANDOM_ROUNDS 6
+#define PRICES_AT     "2026-09-01T12:00:00Z" /* prices change with the date */
+
+static bool update;
+static int cases, failures;
+
+struct replay {
+    const struct golden_case *c;
+    struct llm_parser *parser;
+    struct llm_call *call;
+};
+
+static void on_request(void *user, struct http_exchange *x)
+{
+    struct replay *r = user;
+    const struct golden_case *c = r->c;
+    if (llm_parser_new(&r->parser, x, c->host, c->endpoints, c->tls, c->content_max) != ERR_OK)
+        r->parser = NULL;
+}
+
+static void on_request_body(void *user, struct http_exchange *x, const char *data, size_t len,
+                            int64_t time)
+{
+    struct replay *r = user;
+    (void)x;
+    (void)time;
+    if (r->parser)
+        llm_parser_request_body(r->parser, data, len);
+}
+
+static void on_request_end(void *user, struct http_exchange *x)
+{
+    struct replay *r = user;
+    if (r->parser && !llm_parser_request_end(r->parser, x)) {
+        llm_parser_free(r->parser);
+        r->parser = NULL;
+    }
+}
+
+static void on_response(void *user, struct http_exchange *x)
+{
+    struct replay *r = user;
+    if (r->parser)
+        llm_parser_response(r->parser, x);
+}
+
+static void on_response_body(void *user, struct http_exchange *x, const char *data, size_t len,
+                             int64_t time)
+{
+    struct replay *r = user;
+    (void)x;
+    if (r->parser)
+        llm_parser_response_body(r->parser, data, len, time);
+}
+
+static void on_end(void *user, struct http_exchange *x)
+{
+    struct replay *r = user;
+    if (!r->parser)
+        return;
+    r->call = llm_parser_end(r->parser, x);
+    llm_parser_free(r->parser);
+    r->parser = NULL;
+}
+
+/* Length of the next piece: 0 is all of it. */
+static size_t split(unsigned mode, size_t left)
+{
+    if (mode == 0)
+        return left;
+    if (mode == 1)
+        return 1;
+    size_t n = 1 + (size_t)rand() % 97;
+    return n < left ? n : left;
+}
+
+static uint64_t feed(struct http_conn *conn, enum http_dir dir, const struct buf *bytes,
+                     uint64_t offset, int64_t time, unsigned mode)
+{
+    for (size_t at = 0; at < bytes->len;) {
+        size_t n = split(mode, bytes->len - at);
+        /* A copy of exactly that length, so that a read beyond it is seen. */
+        char *piece = malloc(n);
+        if (!piece)
+            abort();
+        memcpy(piece, bytes->data + at, n);
+        http_conn_data(conn, dir, offset, piece, n, time);
+        free(piece);
+        at += n;
+        offset += n;
+    }
+    return offset;
+}
+
+static void replay_case(const struct golden_case *c, unsigned mode, struct buf *out)
+{
+    static const struct http_handler handler = {
+        .request = on_request,
+        .request_body = on_request_body,
+        .request_end = on_request_end,
+        .response = on_response,
+        .response_body = on_response_body,
+        .end = on_end,
+    };
+    struct http_options options = {.body_max = 64 * 1024 * 1024};
+    struct replay r = {.c = c};
+    struct http_conn *conn;
+    int64_t prices_at, time = CASE_START_NS;
+    uint64_t offset = 0;
+    srand(mode);
+    if (http_conn_new(&conn, &options, &handler, &r) != ERR_OK ||
+        clock_parse_iso(PRICES_AT, &prices_at) != ERR_OK)
+        abort();
+    feed(conn, HTTP_OUT, &c->request, 0, time, mode);
+    for (size_t i = 0; i < c->piece_count; i++) {
+        const struct case_piece *piece = &c->pieces[i];
+        time = piece->time;
+        offset = feed(conn, HTTP_IN, &piece->bytes, offset, time, mode);
+        if (piece->lost)
+            http_conn_gap(conn, HTTP_IN, piece->lost, time);
+        offset += piece->lost;
+    }
+    if (!c->close)
+        http_conn_eof(conn, HTTP_IN, time);
+    http_conn_close(conn, time);
+    http_conn_free(conn);
+    if (r.call)
+        llm_price(r.call, prices_at);
+    dump_call(out, r.call);
+    llm_call_free(r.call);
+}
+
+static void write_case(const char *path, const struct golden_case *c, const struct buf *now)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(c->input.data, 1, c->input.len, f) != c->input.len ||
+        fwrite(now->data, 1, now->len, f) != now->len || fclose(f) != 0) {
+        perror(path);
+        failures++;
+    }
+}
+
+static void complain(const char *path, unsigned mode, const struct buf *expected,
+                     const struct buf *now)
+{
+    static const char *const modes[] = {"whole", "byte by byte"};
+    fprintf(stderr, "FAILED %s (%s)\n--- expected\n%s--- got\n%s", path,
+            mode < 2 ? modes[mode] : "random pieces", buf_str(expected), buf_str(now));
+    failures++;
+}
+
+static void run_case(const char *path)
+{
+    static struct golden_case c;
+    cases++;
+    if (!case_load(&c, path)) {
+        failures++;
+        return;
+    }
+    struct buf first;
+    buf_init(&first, DUMP_MAX);
+    replay_case(&c, 0, &first);
+    if (update)
+        write_case(path, &c, &first);
+    else if (strcmp(buf_str(&first), buf_str(&c.expected)) != 0)
+        complain(path, 0, &c.expected, &first);
+    for (unsigned mode = 1; mode < 2 + RANDOM_ROUNDS; mode++) {
+        struct buf again;
+        buf_init(&again, DUMP_MAX);
+        replay_case(&c, mode, &again);
+        if (strcmp(buf_str(&first), buf_str(&again)) != 0) {
+            complain(path, mode, &first, &again);
+            mode = 2 + RANDOM_ROUNDS;
+        }
+        buf_release(&again);
+    }
+    buf_release(&first);
+    case_release(&c);
+}
+
+static int visit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    size_t len = strlen(path);
+    if (type == FTW_F && ftw->level == 2 && len > 4 && strcmp(path + len - 4, ".txt") == 0)
+        run_case(path);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *folder = argc > 1 ? argv[argc - 1] : NULL;
+    update = argc > 2 && strcmp(argv[1], "--update") == 0;
+    if (!folder || nftw(folder, visit, 16, FTW_PHYS) != 0) {
+        fprintf(stderr, "usage: golden [--update] FOLDER\n");
+        return 2;
+    }
+    printf("%d passed, %d failed\n", cases - failures, failures);
+    return failures || cases == 0;
+}
