@@ -1,6 +1,11 @@
-/* Where traces and spans are kept; the store is also the outbox of the exporters. One table of
- * backends (store.c); SQLite is the embedded default. A store may be opened by several processes
- * and, with a handle each, by several threads; one handle serves one thread at a time. */
+/* Where traces and spans are kept; the store is also the outbox of the exporters. One SQLite file,
+ * traces.db, in WAL mode: what was committed survives the end of any process, SIGKILL included; a
+ * power cut may take the last moments, but leaves the file whole. A store may be opened by several
+ * processes and, with a handle each, by several threads; one handle serves one thread at a time.
+ * A callback may use the handle, but not the function that called it. Ids of traces and of spans
+ * are each unique in the whole store. Beside the errors that are named, every function may give
+ * ERR_IO (disk full included), ERR_BUSY (another writer for more than ten seconds), ERR_NOMEM and
+ * ERR_CORRUPT, with a sentence in store_error. */
 #ifndef TRACER_STORE_STORE_H
 #define TRACER_STORE_STORE_H
 
@@ -22,9 +27,10 @@ int store_data_dir(const char *runtime_dir, char *out, size_t size,
                    bool *fallback) WARN_UNUSED_RESULT;
 
 /* Opens dir/traces.db (made if missing in STORE_WRITE). A file that is not ours, or is corrupt, is
- * never overwritten: STORE_WRITE moves a corrupt one aside to traces.db.corrupt-TIME (said in
- * *notice, new memory or NULL) and starts a new one. ERR_NOENT (read, no store yet), ERR_IO,
- * ERR_DENIED, ERR_VERSION (made by a newer version), ERR_NOMEM. */
+ * never overwritten: STORE_WRITE moves a corrupt one aside to traces.db.corrupt-TIME and starts a
+ * new one (ERR_OK, said in *notice). ERR_NOENT (read, no store yet), ERR_IO, ERR_DENIED (a database
+ * of another program), ERR_VERSION (made by a newer version), ERR_NOMEM. *notice: new memory or
+ * NULL, a sentence on what was moved or why it failed. */
 int store_open(struct store **out, const char *dir, enum store_mode mode,
                char **notice) WARN_UNUSED_RESULT;
 void store_close(struct store *s);
@@ -40,9 +46,11 @@ struct destination {
     bool content;     /* prompts and answers may go there */
 };
 void destination_release(struct destination *d);
-/* Finds or makes the row; the key (NULL: none) goes to dir/keys, a 0600 file, never to the
- * database. *id is set. */
+/* Finds or makes the row of this kind, URL, project and content; the key (NULL: leaves it) replaces
+ * an earlier one in dir/keys, a 0600 file; it never goes to the database. *id is set. ERR_BAD: the
+ * key has control characters. */
 int store_destination(struct store *s, const struct destination *d, const char *key, int64_t *id);
+/* ERR_NOENT. *key: new memory, NULL: none. */
 int store_destination_get(struct store *s, int64_t id, struct destination *out, char **key);
 
 /* A ring's process, kept so that a replaced collector knows it. info is JSON made by the caller. */
@@ -52,10 +60,13 @@ int store_ring_forget(struct store *s, const char *ring_id);
 
 /* Writes go between begin and commit (group commit: one transaction for many). destinations (count
  * 0..8, ids) get an outbox entry for the change: a trace when it is new or ends, a span when it is
- * new (running or not) and when it ends. Putting the same again changes nothing and queues nothing.
- * Putting a span whose end_time is set over a running one completes it; a finished one is never put
- * back to running. Totals of the trace are kept. ERR_IO with store_error (disk full included): the
- * transaction is rolled back and may be tried again. */
+ * new (running or not) and when it ends; one that is put finished at once gets both, BEGIN and END.
+ * Putting the same again changes nothing and queues nothing. Putting a span whose end_time is set
+ * over a running one completes it; a finished one is never changed. A trace that is put again takes
+ * over what is set in it, keeps what is not, and never runs again. A span whose trace is not there
+ * makes it, with its own name; a span that is known stays in the trace it was first put in. Totals
+ * of the trace are kept. After any error the whole transaction is rolled back: further calls fail
+ * until store_commit (fails too) or store_rollback, then all of it may be tried again. */
 int store_begin(struct store *s) WARN_UNUSED_RESULT;
 int store_commit(struct store *s) WARN_UNUSED_RESULT;
 void store_rollback(struct store *s);
@@ -63,8 +74,9 @@ int store_put_trace(struct store *s, const struct trace *t, const int64_t *desti
                     size_t count) WARN_UNUSED_RESULT;
 int store_put_span(struct store *s, const struct span *span, const int64_t *destinations,
                    size_t count) WARN_UNUSED_RESULT;
-/* Ends every trace and span still running that this ring's process owned (a collector that died
- * left them): spans become partial with the error given. */
+/* Ends every trace and span still running that this ring's process owned (their ring_id): spans
+ * become partial with the error given; those who were told of their begin are told of the end. By
+ * itself or inside a transaction. */
 int store_abandon(struct store *s, const char *ring_id, int64_t end_time, const char *error);
 
 /* Reading. */
@@ -85,12 +97,14 @@ struct trace_row {
 };
 typedef int trace_row_fn(void *user, const struct trace_row *row);
 typedef int span_fn(void *user, const struct span *span);
-/* Newest first. *next_cursor is new memory, NULL at the end. */
+/* Newest first. *next_cursor is new memory, NULL at the end. name and model: any case. ERR_BAD for
+ * a cursor that is none; ends early with what `each` returns if not 0. */
 int store_list_traces(struct store *s, const struct trace_query *q, trace_row_fn *each, void *user,
                       char **next_cursor);
 /* ids may be prefixes of at least 4 hex digits: ERR_NOENT, ERR_EXIST (ambiguous). */
 int store_find_trace(struct store *s, const char *hex, struct trace **out);
-/* Spans of a trace in order of start_time; trace_id NULL: all spans of the store, oldest first. */
+/* Spans of a trace in order of start_time (ERR_NOENT: no such trace); trace_id NULL: all spans of
+ * the store in the order in which they came. Ends early with what `each` returns if not 0. */
 int store_each_span(struct store *s, const uint8_t *trace_id, span_fn *each, void *user);
 struct store_totals {
     int64_t traces, spans, bytes, outbox, outbox_oldest; /* wall ns; 0: none */
@@ -136,10 +150,13 @@ int store_each_delivery(struct store *s, delivery_fn *each, void *user);
 int store_delivery_note(struct store *s, int64_t destination,
                         const char *error); /* NULL: success */
 
-/* Retention: one small step; returns how many traces it deleted (0: nothing to do). Oldest first;
- * what is not delivered yet is kept unless max_bytes cannot be met otherwise. */
+/* Retention: one small step; returns how much it did (0: nothing is left to do). Traces that ended
+ * before older_than (wall ns; 0: no age) or, while more than max_bytes (0: no limit) are in use,
+ * the oldest. What is not delivered yet is kept unless max_bytes cannot be met otherwise; a trace
+ * that still runs goes last. */
 int store_purge(struct store *s, int64_t older_than, int64_t max_bytes);
-/* Fills the secondary indexes behind the writes, one batch; returns rows done (0: up to date). */
+/* Fills the secondary indexes behind the writes, one batch when enough has come together for one;
+ * returns rows done (0: nothing to do now). Everything is found without it too, only slower. */
 int store_index_step(struct store *s);
 
 #endif

@@ -1,0 +1,149 @@
+/* Statements and errors. */
+#include "store/db.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int db_error(struct store *s, int err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->error, sizeof(s->error), format, args);
+    va_end(args);
+    return err;
+}
+
+static int meaning(int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_NOMEM:
+        return ERR_NOMEM;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return ERR_CORRUPT;
+    case SQLITE_TOOBIG:
+        return ERR_RANGE;
+    default:
+        return ERR_IO;
+    }
+}
+
+int db_failed(struct store *s, const char *doing)
+{
+    int err = meaning(sqlite3_errcode(s->db));
+    (void)db_error(s, err, "%s: cannot %s: %s", s->path, doing, sqlite3_errmsg(s->db));
+    if (s->in_transaction) {
+        s->failed = true;
+        if (!sqlite3_get_autocommit(s->db))
+            (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        db_forget_caches(s);
+    }
+    return err;
+}
+
+sqlite3_stmt *db_use(struct store *s, enum statement which, int *err)
+{
+    *err = ERR_OK;
+    sqlite3_stmt **slot = &s->statements[which];
+    if (*slot == NULL && sqlite3_prepare_v3(s->db, db_statement_sql[which], -1,
+                                            SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK) {
+        *err = db_failed(s, "prepare a statement");
+        return NULL;
+    }
+    return *slot;
+}
+
+static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
+{
+    for (int at = 1; *format != '\0'; format++, at++) {
+        if (*format == 'i' || *format == 'f') {
+            int64_t value = va_arg(args, int64_t);
+            if (*format == 'f' && value < 0)
+                sqlite3_bind_null(st, at);
+            else
+                sqlite3_bind_int64(st, at, value);
+        } else if (*format == 'd') {
+            double value = va_arg(args, double);
+            if (value >= 0)
+                sqlite3_bind_double(st, at, value);
+            else
+                sqlite3_bind_null(st, at);
+        } else if (*format == 't') {
+            sqlite3_bind_text(st, at, va_arg(args, const char *), -1, SQLITE_STATIC);
+        } else {
+            const void *data = va_arg(args, const void *);
+            sqlite3_bind_blob(st, at, data, va_arg(args, int), SQLITE_STATIC);
+        }
+    }
+}
+
+void db_bind(sqlite3_stmt *st, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    bind_all(st, format, args);
+    va_end(args);
+}
+
+int db_step(struct store *s, sqlite3_stmt *st)
+{
+    int code = sqlite3_step(st);
+    if (code == SQLITE_ROW)
+        return 1;
+    int err = code == SQLITE_DONE ? 0 : db_failed(s, "run a statement");
+    sqlite3_reset(st);
+    return err;
+}
+
+int db_run(struct store *s, enum statement which, const char *format, ...)
+{
+    int err;
+    sqlite3_stmt *st = db_use(s, which, &err);
+    if (st == NULL)
+        return err;
+    va_list args;
+    va_start(args, format);
+    bind_all(st, format, args);
+    va_end(args);
+    err = db_step(s, st);
+    sqlite3_reset(st);
+    return err < 0 ? err : ERR_OK;
+}
+
+int db_int(struct store *s, int64_t *out, enum statement which, const char *format, ...)
+{
+    int err;
+    sqlite3_stmt *st = db_use(s, which, &err);
+    if (st == NULL)
+        return err;
+    va_list args;
+    va_start(args, format);
+    bind_all(st, format, args);
+    va_end(args);
+    err = db_step(s, st);
+    if (err == 1)
+        *out = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return err == 1 ? ERR_OK : err == 0 ? ERR_NOENT : err;
+}
+
+int db_exec(struct store *s, const char *sql)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? ERR_OK : db_failed(s, "run");
+}
+
+char *db_column_text(sqlite3_stmt *st, int column)
+{
+    const unsigned char *text = sqlite3_column_text(st, column);
+    return text == NULL ? NULL : strdup((const char *)text);
+}
+
+int64_t db_column_figure(sqlite3_stmt *st, int column)
+{
+    return sqlite3_column_type(st, column) == SQLITE_NULL ? SPAN_UNKNOWN
+                                                          : sqlite3_column_int64(st, column);
+}
