@@ -1,0 +1,119 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/options.h"
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "cli/text.h"
+
+#define OUTPUT_MAX ((size_t)1024 * 1024)
+
+static void append_value(struct buf *out, enum option_id id)
+{
+    const char *text = option_text(id);
+    if (text[0] == '\0')
+        term_put(out, "-");
+    else if (option_table[id].type == OPTION_SECRET)
+        term_put(out, "(set, not shown)");
+    else
+        text_escape(out, text, strlen(text), TEXT_LINE);
+    if (text[0] != '\0' && option_table[id].unit != NULL)
+        term_putf(out, " %s", option_table[id].unit);
+}
+
+static const char *shown_source(enum option_id id)
+{
+    return option_text(id)[0] == '\0' ? "unset" : option_source(id);
+}
+
+static void print_table(const struct term *term, struct buf *out)
+{
+    static const struct table_column columns[] = {{.header = "SETTING"},
+                                                  {.header = "VALUE", .min = 16},
+                                                  {.header = "FROM", .min = 11},
+                                                  {.header = "MEANING", .min = 20, .drop = 1}};
+    struct table table;
+    struct buf value;
+    table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+    buf_init(&value, 8192);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const char *source = shown_source((enum option_id)i);
+        bool chosen = strcmp(source, "default") != 0 && strcmp(source, "unset") != 0;
+        buf_clear(&value);
+        append_value(&value, (enum option_id)i);
+        table_add(&table, PAINT_BOLD, option_table[i].name);
+        table_add(&table, chosen ? PAINT_CYAN : PAINT_NONE, buf_str(&value));
+        buf_clear(&value);
+        text_escape(&value, source, strlen(source), TEXT_LINE);
+        table_add(&table, PAINT_DIM, buf_str(&value));
+        table_add(&table, PAINT_NONE, option_table[i].help);
+    }
+    table_print(&table, term, out);
+    table_release(&table);
+    buf_release(&value);
+    if (options_file() != NULL) {
+        term_put(out, "\nConfig file: ");
+        text_escape(out, options_file(), strlen(options_file()), TEXT_LINE);
+        term_put(out, "\n");
+    }
+}
+
+static void print_json(struct buf *out)
+{
+    json *list = json_array();
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_entry *entry = &option_table[i];
+        const char *text = option_text((enum option_id)i);
+        json *o = json_object();
+        json_set_text(o, "name", entry->name);
+        if (text[0] != '\0')
+            json_set_text(o, "value", entry->type == OPTION_SECRET ? "(set, not shown)" : text);
+        json_set_text(o, "source", shown_source((enum option_id)i));
+        json_set_text(o, "default", entry->fallback);
+        json_set_text(o, "unit", entry->unit);
+        json_set_text(o, "choices", entry->choices);
+        json_set_text(o, "help", entry->help);
+        json_add(list, o);
+    }
+    if (json_print(list, out) != ERR_OK)
+        out->dropped++;
+    buf_append_cut(out, "\n", 1);
+    json_free(list);
+}
+
+static int run(int argc, char **argv)
+{
+    const char *colour = NULL;
+    bool as_json = false;
+    const struct cli_option options[] = {{"json", CLI_FLAG, &as_json, 0, 0},
+                                         {"color", CLI_TEXT, &colour, 0, 0}};
+    const char *words[1];
+    struct term term;
+    struct buf out;
+    int count = cli_parse(&command_config, argc, argv, options, 2, words, 0);
+    if (count < 0)
+        return count == CLI_DONE ? CLI_OK : CLI_USAGE;
+    int code = term_detect(&term, &command_config, colour);
+    if (code != CLI_OK)
+        return code;
+    buf_init(&out, OUTPUT_MAX);
+    if (as_json)
+        print_json(&out);
+    else
+        print_table(&term, &out);
+    code = term_flush(&out);
+    buf_release(&out);
+    return code;
+}
+
+const struct cli_command command_config = {
+    .name = "config",
+    .summary = "Prints the settings, their values and where these come from",
+    .usage = "[options]",
+    .help = "Settings come from the environment, else from the config file, else they have their\n"
+            "default. Keys are never printed.\n\n"
+            "Options:\n"
+            "  --json           one JSON array\n"
+            "  --color WHEN     auto, always or never\n",
+    .run = run,
+};
