@@ -14,13 +14,14 @@
 #include "base/log.h"
 #include "collector/internal.h"
 
-#define POLL_NS      (20 * NS_PER_MS)
-#define POLL_NS_BUSY (2 * NS_PER_MS) /* after a round that read much */
-#define BUSY_BYTES   (1u << 20)
-#define AWAKE_NS     NS_PER_SEC /* polls on after the last record while calls are open */
-#define SLEEP_MS     900        /* the heart beats once a second */
-#define HOUSEKEEP_NS (900 * NS_PER_MS)
-#define TAKEOVER_MS  2000 /* a collector that announced its end needs that long */
+#define POLL_NS       (20 * NS_PER_MS)
+#define POLL_NS_BUSY  (2 * NS_PER_MS) /* after a round that read much */
+#define POLL_NS_ASKED NS_PER_MS
+#define BUSY_BYTES    (1u << 20)
+#define AWAKE_NS      NS_PER_SEC /* polls on after the last record while calls are open */
+#define SLEEP_MS      900        /* the heart beats once a second */
+#define HOUSEKEEP_NS  (900 * NS_PER_MS)
+#define TAKEOVER_MS   2000 /* a collector that announced its end needs that long */
 
 /* The lock is an advisory one on a file that stays: the kernel frees it however the holder ends. */
 static int take_lock(const char *dir, int *out)
@@ -262,6 +263,8 @@ static void rest(struct collector *c)
     bool open = has_open(c) && c->now - c->active < AWAKE_NS;
     if (open || is_waiting(c) || c->marks_waiting) {
         int64_t ns = c->read_bytes >= BUSY_BYTES ? POLL_NS_BUSY : POLL_NS;
+        if (c->marks_waiting) /* a wrapper waits at its end */
+            ns = POLL_NS_ASKED;
         if (c->read_bytes < POLL_BYTES)
             nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
         return;
