@@ -18,9 +18,9 @@ typedef uintptr_t track_key;
 struct track_source {
     enum wire_layer layer;
     bool tls;
-    const char *(*host)(track_key key);  /* SNI; NULL: unknown */
-    int (*fd)(track_key key);            /* its socket, for the peer's address; -1: unknown */
-    bool (*is_server)(track_key key);    /* the program accepted it */
+    const char *(*host)(track_key key); /* SNI; NULL: unknown */
+    int (*fd)(track_key key);           /* its socket, for the peer's address; -1: unknown */
+    bool (*is_server)(track_key key);   /* the program accepted it */
 };
 
 /* Before a call that sends: 0 when the bytes are of no interest (switched off, a connection that is
@@ -35,8 +35,14 @@ void track_sent(const struct track_source *source, track_key key, const void *da
 bool track_active(track_key key);
 /* After a call that received; nothing unless the connection is captured. len 0: the peer ended. */
 void track_received(track_key key, const void *data, size_t len);
+/* The same for a connection that the program may have accepted: under TRACER_ROLE=server its first
+ * received bytes decide whether it is captured. */
+void track_received_from(const struct track_source *source, track_key key, const void *data,
+                         size_t len);
 /* Bytes passed that no hook could read (sendfile, splice): counted as lost. */
 void track_skipped(track_key key, bool out, uint64_t len);
+/* A call failed because the transport did (reset, timed out): shows when the connection ends. */
+void track_failed(track_key key);
 /* The connection is over (freed, closed, or its key is used anew); failed: not in order. */
 void track_end(track_key key, bool failed);
 
