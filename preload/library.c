@@ -161,13 +161,13 @@ static struct library *family_of_caller(struct library_family *family, const voi
     return names == 1 ? named : beside;
 }
 
-struct library *library_bound(struct library_family *family, const void *caller)
+struct library *library_bound(struct library_family *family, const void *address)
 {
     struct library *library;
 
     library_refresh(family);
     library = family_only(family);
-    return library != NULL ? library : family_of_caller(family, caller);
+    return library != NULL ? library : family_of_caller(family, address);
 }
 
 static size_t memory_slot(uintptr_t object)
@@ -175,18 +175,18 @@ static size_t memory_slot(uintptr_t object)
     return (object >> 4 ^ object >> 12) % LIBRARY_MEMORY;
 }
 
-static struct library *memory_get(struct library_family *family, uintptr_t object)
+struct library *library_remembered(struct library_family *family, uintptr_t object)
 {
     uintptr_t kept =
         atomic_load_explicit(&family->memory[memory_slot(object)], memory_order_relaxed);
 
-    if ((kept & ~(uintptr_t)7) != object) {
+    if (kept == 0 || (kept & ~(uintptr_t)7) != object) {
         return NULL;
     }
     return library_ready(&family->libraries[kept & 7]) ? &family->libraries[kept & 7] : NULL;
 }
 
-static void memory_set(struct library_family *family, uintptr_t object, struct library *library)
+void library_remember(struct library_family *family, uintptr_t object, struct library *library)
 {
     if ((object & 7) == 0) {
         atomic_store_explicit(&family->memory[memory_slot(object)],
@@ -220,7 +220,7 @@ static __attribute__((noinline)) struct library *family_find(struct library_fami
         library = family_of_caller(family, caller);
     }
     if (library != NULL && family->scan_words == 0) {
-        memory_set(family, (uintptr_t)object, library);
+        library_remember(family, (uintptr_t)object, library);
     }
     return library;
 }
@@ -233,7 +233,7 @@ struct library *library_of(struct library_family *family, const void *object, co
         return NULL;
     }
     if (family->scan_words == 0) {
-        struct library *library = memory_get(family, (uintptr_t)object);
+        struct library *library = library_remembered(family, (uintptr_t)object);
 
         return library != NULL ? library : family_find(family, object, caller);
     }

@@ -43,6 +43,10 @@ struct library_family {
 /* The library that the object belongs to, or NULL: it cannot be told, and the object is not to be
  * looked at. caller is an address in the code that called, or NULL. */
 struct library *library_of(struct library_family *family, const void *object, const void *caller);
+/* What is remembered of an object (or of anything else with an address that is a multiple of 8), by
+ * library_of or library_remember; NULL: nothing. */
+struct library *library_remembered(struct library_family *family, uintptr_t object);
+void library_remember(struct library_family *family, uintptr_t object, struct library *library);
 /* The object is gone: its address may come back as another library's object. */
 void library_forget(struct library_family *family, const void *object);
 /* The library's function, or NULL if it has none of that name. */
@@ -50,8 +54,9 @@ void *library_function(struct library_family *family, struct library *library, u
 /* For an object whose library cannot be told: the definition that the caller's own object is linked
  * against, else the first one; NULL if there is none. */
 void *library_any(struct library_family *family, unsigned which, const void *caller);
-/* The only or the caller's own library, whatever the object; NULL: cannot be told. */
-struct library *library_bound(struct library_family *family, const void *caller);
+/* The only library, or the one that the object holding this address is linked against; NULL: cannot
+ * be told. */
+struct library *library_bound(struct library_family *family, const void *address);
 /* Looks again if objects were loaded or unloaded. */
 void library_refresh(struct library_family *family);
 /* True if the address lies in the library's mapping. */

@@ -49,6 +49,18 @@ static void object_read_entry(struct library_object *object, const ElfW(Dyn) * e
     case DT_HASH:
         object->sysv_hash = object_pointer(object, entry->d_un.d_ptr);
         break;
+    case DT_RELA:
+        object->relocations[0] = object_pointer(object, entry->d_un.d_ptr);
+        break;
+    case DT_RELASZ:
+        object->relocation_sizes[0] = entry->d_un.d_val;
+        break;
+    case DT_JMPREL:
+        object->relocations[1] = object_pointer(object, entry->d_un.d_ptr);
+        break;
+    case DT_PLTRELSZ:
+        object->relocation_sizes[1] = entry->d_un.d_val;
+        break;
     default:
         break;
     }
@@ -194,6 +206,40 @@ bool library_object_imports(const struct library_object *object, const char *nam
             symbols[i].st_shndx == SHN_UNDEF ? object_string(object, symbols[i].st_name) : NULL;
         if (text != NULL && text_equal(text, name)) {
             return true;
+        }
+    }
+    return false;
+}
+
+static bool object_symbol_is(const struct library_object *object, size_t index, const char *name)
+{
+    const ElfW(Sym) *symbols = object->symbols;
+    const char *text;
+
+    if (index > object->size / sizeof(*symbols) ||
+        !object_holds(object, symbols, (index + 1) * sizeof(*symbols))) {
+        return false;
+    }
+    text = object_string(object, symbols[index].st_name);
+    return text != NULL && text_equal(text, name);
+}
+
+/* RELA alone: x86-64 and aarch64 have no other kind. */
+bool library_object_relocates(const struct library_object *object, const char *name)
+{
+    for (size_t table = 0; table < 2; table++) {
+        const ElfW(Rela) *entries = object->relocations[table];
+        size_t count = object->relocation_sizes[table] / sizeof(*entries);
+
+        if (!object_holds(object, entries, count * sizeof(*entries))) {
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            size_t symbol = ELF64_R_SYM(entries[i].r_info);
+
+            if (symbol != 0 && object_symbol_is(object, symbol, name)) {
+                return true;
+            }
         }
     }
     return false;

@@ -21,6 +21,8 @@ struct library_object {
     const void *symbols;
     const uint32_t *gnu_hash;
     const uint32_t *sysv_hash;
+    const void *relocations[2]; /* all but those of calls, and those of calls */
+    size_t relocation_sizes[2]; /* bytes */
 };
 
 /* Finds the object whose mapping holds the address. */
@@ -31,6 +33,9 @@ const char *library_object_name(const struct library_object *object);
 bool library_object_needs(const struct library_object *object, const char *name);
 /* Whether it takes the function from another object. */
 bool library_object_imports(const struct library_object *object, const char *name);
+/* Whether its own calls of the function can be answered by another object (it was not linked with
+ * -Bsymbolic). */
+bool library_object_relocates(const struct library_object *object, const char *name);
 /* Whether both lie in the same folder. */
 bool library_object_beside(const struct library_object *a, const struct library_object *b);
 

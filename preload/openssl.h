@@ -43,6 +43,33 @@ void *openssl_real(const SSL *ssl, enum openssl_function which, const void *call
 /* The function of the object's library; NULL if that cannot be told or has none. */
 void *openssl_function(const SSL *ssl, enum openssl_function which);
 
+/* What is called in libcrypto; the order of bio_names. */
+enum bio_function {
+    BIO_FN_WRITE,
+    BIO_FN_WRITE_EX,
+    BIO_FN_READ,
+    BIO_FN_READ_EX,
+    BIO_FN_PUTS,
+    BIO_FN_GETS,
+    BIO_FN_FREE,
+    BIO_FN_FREE_ALL,
+    BIO_FN_CTRL,
+    BIO_FN_METHOD_TYPE,
+    BIO_FN_NEXT,
+    BIO_FN_GET_CALLBACK,
+    BIO_FN_GET_CALLBACK_EX,
+    BIO_FN_GET_SHUTDOWN,
+    BIO_FN_VERSION_NUM,
+    BIO_FUNCTIONS
+};
+
+/* The function for this BIO, or for one that cannot be told the caller's own; *ssl is the TLS
+ * object whose plaintext passes through the BIO, NULL if none does or it may not be looked at. The
+ * result is NULL when no library has the function. */
+void *bio_real(BIO *bio, enum bio_function which, const void *caller, SSL **ssl);
+/* Ends the TLS objects that go when the BIO goes, or its whole chain. */
+void bio_end(BIO *bio, bool chain);
+
 /* What the hooks of SSL_* and of SSL BIOs share. */
 struct openssl_call {
     struct track_guard guard;
@@ -71,5 +98,14 @@ int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got);
 void SSL_free(SSL *ssl);
 int SSL_clear(SSL *ssl);
 int SSL_shutdown(SSL *ssl);
+
+int BIO_write(BIO *bio, const void *data, int len);
+int BIO_write_ex(BIO *bio, const void *data, size_t len, size_t *written);
+int BIO_read(BIO *bio, void *data, int len);
+int BIO_read_ex(BIO *bio, void *data, size_t len, size_t *got);
+int BIO_puts(BIO *bio, const char *text);
+int BIO_gets(BIO *bio, char *data, int len);
+int BIO_free(BIO *bio);
+void BIO_free_all(BIO *bio);
 
 #endif
