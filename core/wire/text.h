@@ -66,7 +66,8 @@ static inline void wire_copy(void *to, const void *from, size_t size)
         return;
     }
 #endif
-    __builtin_memcpy(to, from, size);
+    if (size > 0) /* a piece without bytes may have no address either */
+        __builtin_memcpy(to, from, size);
 }
 
 #endif

@@ -6,9 +6,8 @@
 
 #define RING_GROW_MAX 32u /* blocks reserved at once: 2 MB */
 
-/* How many bytes of the file system behind fd one ring, or one step of one, may take: an eighth of
- * what is free now, so that many rings and the program itself find room (a default container has
- * 64 MB of /dev/shm). */
+/* How many bytes of the file system behind fd one ring may take: an eighth of what is free now, so
+ * that many rings and the program itself find room (a default container has 64 MB of /dev/shm). */
 uint64_t writer_free_share(int fd);
 /* Reserves more blocks and makes them IDLE. Returns how many; 0 when the file or the file system
  * has no room. Any number of threads may do it at once, and each counts what all of them made. */

@@ -10,7 +10,7 @@ static uint64_t per_producer(void)
     const char *text = getenv("WIRE_STRESS_RECORDS");
     if (text)
         return strtoull(text, NULL, 10) / PRODUCERS;
-    return (UNDER_SANITIZER ? 400000 : 10000000) / PRODUCERS;
+    return (UNDER_SANITIZER ? 2000000 : 10000000) / PRODUCERS;
 }
 
 struct consumer {
