@@ -80,7 +80,7 @@ static void slot_end(struct curl_slot *slot, bool in_order)
 {
     track_key key = (track_key)atomic_load_explicit(&slot->handle, memory_order_relaxed);
 
-    if (slot->capturing && track_active(key)) {
+    if (slot->capturing) {
         if (in_order) {
             track_received(key, NULL, 0);
         }

@@ -106,6 +106,25 @@ LLMT_EXPORT ssize_t gnutls_record_send_range(gnutls_session_t session, const voi
                  : real(session, data, len, range);
 }
 
+LLMT_EXPORT ssize_t gnutls_record_send_early_data(gnutls_session_t session, const void *data,
+                                                  size_t len)
+{
+    bool known;
+    gnutls_send_fn *real = gnutls_real(session, GNUTLS_SEND_EARLY_DATA, CALLER, &known);
+    struct gnutls_call call;
+    ssize_t result;
+
+    if (real == NULL) {
+        return GNUTLS_E_INTERNAL_ERROR;
+    }
+    if (!known || !gnutls_send_begin(&call, session)) {
+        return real(session, data, len);
+    }
+    result = real(session, data, len);
+    gnutls_early_end(&call, session, data, len, result);
+    return result;
+}
+
 /* Corked bytes were counted when they were queued; sending them is not to count them again. */
 LLMT_EXPORT int gnutls_record_uncork(gnutls_session_t session, unsigned flags)
 {

@@ -53,6 +53,9 @@ bool gnutls_send_begin(struct gnutls_call *call, gnutls_session_t session);
 /* After it, with its result: bytes taken, or a negative GNUTLS_E_ code. */
 void gnutls_send_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
                      size_t len, ssize_t result);
+/* The same for early data, which the library queues whole: result 0. */
+void gnutls_early_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
+                      size_t len, ssize_t result);
 /* Around a call that receives; data is what came, result its length, 0 at the end, or a code. */
 void gnutls_receive_begin(struct gnutls_call *call, gnutls_session_t session);
 void gnutls_receive_end(struct gnutls_call *call, gnutls_session_t session, const void *data,

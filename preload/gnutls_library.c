@@ -3,11 +3,14 @@
 #include "gnutls.h"
 
 #include "curl.h"
+#include "early.h"
 
 /* gnutls/gnutls.h */
 #define GNUTLS_E_AGAIN           (-28)
 #define GNUTLS_E_INVALID_REQUEST (-50)
 #define GNUTLS_E_INTERRUPTED     (-52)
+
+#define GNUTLS_SFLAGS_EARLY_DATA (1 << 10)
 
 #define FD_MAX         0x100000 /* beyond that a transport pointer is a pointer */
 #define HOSTS          128
@@ -203,6 +206,26 @@ static void send_finished(gnutls_session_t session, size_t sent)
     }
 }
 
+/* The server refused what was sent early: what follows starts anew. */
+static void gnutls_drop_refused(gnutls_session_t session)
+{
+    unsigned (*get_flags)(gnutls_session_t) = gnutls_function(session, GNUTLS_SESSION_GET_FLAGS);
+
+    if (get_flags != NULL && (get_flags(session) & GNUTLS_SFLAGS_EARLY_DATA) == 0) {
+        track_end((track_key)session, false);
+    }
+}
+
+void gnutls_early_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
+                      size_t len, ssize_t result)
+{
+    track_leave(&call->guard);
+    if (call->outer && result == 0 && len > 0) {
+        track_sent(&gnutls_source, (track_key)session, data, len, call->begin);
+        early_remember((track_key)session);
+    }
+}
+
 void gnutls_send_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
                      size_t len, ssize_t result)
 {
@@ -213,6 +236,9 @@ void gnutls_send_end(struct gnutls_call *call, gnutls_session_t session, const v
     if (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED) {
         pending_keep(session, data, len, call->begin);
         return;
+    }
+    if (result > 0 && early_take((track_key)session)) {
+        gnutls_drop_refused(session);
     }
     if (result > 0 && data != NULL) {
         size_t sent = (size_t)result < len ? (size_t)result : len;
@@ -253,6 +279,7 @@ void gnutls_receive_end(struct gnutls_call *call, gnutls_session_t session, cons
 void gnutls_end(gnutls_session_t session)
 {
     track_end((track_key)session, false);
+    early_take((track_key)session);
     pending_drop(session);
     gnutls_host_drop(session);
     library_forget(&gnutls_family, session);

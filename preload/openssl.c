@@ -159,6 +159,20 @@ LLMT_EXPORT ssize_t SSL_sendfile(SSL *ssl, int fd, off_t offset, size_t len, int
     return sent;
 }
 
+static int trace_write_early(ssl_write_ex_fn *real, SSL *ssl, const void *data, size_t len,
+                             size_t *written)
+{
+    struct openssl_call call;
+    int result;
+
+    if (!openssl_send_begin(&call, ssl)) {
+        return real(ssl, data, len, written);
+    }
+    result = real(ssl, data, len, written);
+    openssl_early_end(&call, ssl, data, bytes_of(result, result > 0 ? *written : 0, len));
+    return result;
+}
+
 LLMT_EXPORT int SSL_write_early_data(SSL *ssl, const void *data, size_t len, size_t *written)
 {
     bool known;
@@ -167,7 +181,7 @@ LLMT_EXPORT int SSL_write_early_data(SSL *ssl, const void *data, size_t len, siz
     if (real == NULL) {
         return 0;
     }
-    return known ? trace_write_ex(real, ssl, data, len, written) : real(ssl, data, len, written);
+    return known ? trace_write_early(real, ssl, data, len, written) : real(ssl, data, len, written);
 }
 
 LLMT_EXPORT int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got)

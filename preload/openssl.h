@@ -81,6 +81,8 @@ struct openssl_call {
 bool openssl_send_begin(struct openssl_call *call, const SSL *ssl);
 /* After it, with the bytes that were sent (0: none). */
 void openssl_send_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent);
+/* The same after a call that sends early data. */
+void openssl_early_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent);
 /* Around a call that receives; got 0: nothing came. */
 void openssl_receive_begin(struct openssl_call *call, const SSL *ssl);
 void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got);

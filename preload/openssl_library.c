@@ -2,6 +2,7 @@
 #include "openssl.h"
 
 #include "curl.h"
+#include "early.h"
 
 /* An SSL object names its method table among its first words, and the table lies in its library:
  * `int version; const SSL_METHOD *method` in 1.0.2 to 3.1 and LibreSSL, `int type; SSL_CTX *ctx;
@@ -11,6 +12,7 @@
 
 #define TLSEXT_NAMETYPE_HOST_NAME 0
 #define SSL_RECEIVED_SHUTDOWN     2
+#define SSL_EARLY_DATA_REJECTED   1
 
 static const char *const openssl_names[OPENSSL_FUNCTIONS] = {
     [OPENSSL_WRITE] = "SSL_write",
@@ -98,10 +100,32 @@ bool openssl_send_begin(struct openssl_call *call, const SSL *ssl)
     return true;
 }
 
+/* The server refused what was sent early: what follows starts anew. */
+static void openssl_drop_refused(const SSL *ssl)
+{
+    int (*status)(const SSL *) = openssl_function(ssl, OPENSSL_GET_EARLY_DATA_STATUS);
+
+    if (status != NULL && status(ssl) == SSL_EARLY_DATA_REJECTED) {
+        track_end((track_key)ssl, false);
+    }
+}
+
+void openssl_early_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent)
+{
+    track_leave(&call->guard);
+    if (call->outer && sent > 0) {
+        track_sent(&openssl_source, (track_key)ssl, data, sent, call->begin);
+        early_remember((track_key)ssl);
+    }
+}
+
 void openssl_send_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent)
 {
     track_leave(&call->guard);
     if (call->outer && sent > 0) {
+        if (early_take((track_key)ssl)) {
+            openssl_drop_refused(ssl);
+        }
         track_sent(&openssl_source, (track_key)ssl, data, sent, call->begin);
     }
 }
@@ -139,6 +163,7 @@ void openssl_end(const SSL *ssl)
 {
     int (*in_init)(const SSL *);
 
+    early_take((track_key)ssl);
     if (!track_active((track_key)ssl)) {
         track_end((track_key)ssl, false);
         return;
