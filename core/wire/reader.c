@@ -282,7 +282,6 @@ static int poll_block(struct poll *p, uint32_t index)
         if (head->type == WIRE_PAD && head->size >= WIRE_ALIGN && head->size <= room &&
             head->size % WIRE_ALIGN == 0) {
             v->read += head->size;
-            v->dirty = true;
             continue;
         }
         if (!record_valid(head, room))

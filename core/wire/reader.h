@@ -33,19 +33,25 @@ int ring_reader_new(struct ring_reader **out, const char *path) WARN_UNUSED_RESU
 void ring_reader_free(struct ring_reader *r);
 const struct ring_identity *ring_reader_identity(const struct ring_reader *r);
 
-/* Delivers every record that was published and not delivered yet, in order within each block;
- * at most about max_bytes of payload. position names the record's block and use of that block: pass
- * it to ring_reader_release once the record's consequences are stored. Stops early with the
- * callback's value when that is negative. Returns the number of records, or ERR_IO / ERR_CORRUPT
- * (the bad block is taken out of use and counted; call again for the others). */
+/* Delivers every record that was published and not delivered yet, in order within each block
+ * (not across blocks); at most about max_bytes of payload, the rest at the next call. The process
+ * record always comes first, also to a collector that replaces another. position names the record's
+ * block and use of that block: pass it to ring_reader_release once the record's consequences are
+ * stored. Stops early with the callback's value when that is negative; that record comes again.
+ * Returns the number of records, or ERR_IO / ERR_CORRUPT (the bad block is taken out of use and
+ * counted; call again for the others). */
 int ring_reader_poll(struct ring_reader *r, size_t max_bytes, ring_record_fn *each, void *user);
 
 /* Says that nothing at position is needed any more. A block whose records were all delivered and
  * released, and that has no room left or whose ring runs short, is overwritten with zeros and given
- * back to the writers. Records not released are delivered again to the next collector. */
+ * back to the writers. Records not released are delivered again to the next collector; a release
+ * outlives this one from the next ring_reader_reclaim on. The process record needs no release. */
 void ring_reader_release(struct ring_reader *r, uint64_t position);
 /* Gives back what can be; cheap when there is nothing. Blocks that a dead thread holds are taken
- * over (judged by /proc, or by timeout for another PID namespace). */
+ * over (judged by /proc; in another PID namespace nobody can tell dead from stopped, so there the
+ * block stays the thread's until the ring goes). Released records are overwritten with zeros.
+ * Memory of blocks that stay unused for seconds goes back to the system. Writes to the file: a
+ * process with a low RLIMIT_FSIZE must ignore SIGXFSZ. */
 void ring_reader_reclaim(struct ring_reader *r);
 /* Empties everything that was delivered, released or not: for a ring whose process is gone. */
 void ring_reader_drop(struct ring_reader *r);

@@ -118,11 +118,18 @@ static int punch(struct ring_reader *r, uint32_t index)
     return err ? err : restart(r, index, 0, RING_HOLE);
 }
 
+/* A claim seen in the table was left by a collector that died, maybe while it took the block out.
+ */
+static bool claimed(const struct block_view *v)
+{
+    return (v->state & 0xff) == (RING_IDLE | RING_CLAIM);
+}
+
 static void give_back(struct ring_reader *r, uint32_t index)
 {
     struct block_view *v = &r->views[index];
     const uint32_t base = reader_base(r, index);
-    const bool abandoned = v->state == (RING_IDLE | RING_CLAIM); /* by a collector that died */
+    const bool abandoned = claimed(v);
     if (v->state == RING_IDLE && !claim(r, index, RING_IDLE))
         return;
     uint32_t end = v->spoiled || v->committed > RING_BLOCK_SIZE ? RING_BLOCK_SIZE : v->committed;
@@ -195,30 +202,21 @@ static int erase(const struct ring_reader *r, uint32_t index, uint32_t from, uin
     return done == (ssize_t)pad.size ? 0 : ERR_IO;
 }
 
-/* Makes releases last: the part that lies before every live record by one number, what lies between
- * live ones by padding. No released byte stays readable either way. */
+/* Makes releases last: every run of released records becomes one padding record, so that no
+ * released byte stays readable and no later collector sees it again. */
 static void flush(struct ring_reader *r, uint32_t index)
 {
     struct block_view *v = &r->views[index];
-    if (!v->dirty || v->spoiled)
+    if (!v->dirty || !v->marks || v->spoiled)
         return;
-    uint32_t prefix = v->read;
-    if (v->marks) {
-        uint32_t live = next_bit(v->marks->live, 0) * WIRE_ALIGN;
-        prefix = live < prefix ? live : prefix;
-    }
-    if (write_released(r, index, prefix) != 0)
-        return;
-    for (uint32_t at = v->marks ? next_bit(v->marks->freed, 0) : MARK_WORDS * 64;
-         at < MARK_WORDS * 64;) {
+    uint32_t at = next_bit(v->marks->freed, 0);
+    while (at < MARK_WORDS * 64) {
         uint32_t live = next_bit(v->marks->live, at);
         uint32_t end = live * WIRE_ALIGN < v->read ? live * WIRE_ALIGN : v->read;
         if (erase(r, index, at * WIRE_ALIGN, end) != 0)
             return;
-        for (uint32_t place = at; place * WIRE_ALIGN < end;
-             place = next_bit(v->marks->freed, place))
-            v->marks->freed[place / 64] &= ~(UINT64_C(1) << (place % 64));
-        at = next_bit(v->marks->freed, at);
+        for (; at * WIRE_ALIGN < end; at = next_bit(v->marks->freed, at))
+            v->marks->freed[at / 64] &= ~(UINT64_C(1) << (at % 64));
     }
     v->dirty = false;
 }
@@ -231,8 +229,7 @@ static void reclaim_block(struct ring_reader *r, uint32_t index, int64_t now, ui
     const bool empty = v->outstanding == 0 && (v->spoiled || v->read == v->committed);
     const bool used = v->spoiled || v->committed > reader_base(r, index);
     const int64_t age = now - v->changed;
-    /* A claim found here was left by a collector that died. */
-    if (empty && (RING_STATE(v->state) == RING_DONE || v->state == (RING_IDLE | RING_CLAIM)))
+    if (empty && (RING_STATE(v->state) == RING_DONE || claimed(v)))
         give_back(r, index);
     else if (empty && used && v->state == RING_IDLE &&
              (v->spoiled || v->committed >= WORTH_BYTES || age >= QUIET_NS))

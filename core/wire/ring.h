@@ -46,7 +46,8 @@ enum ring_state {
 struct ring_block {
     _Atomic uint64_t state;
     _Atomic uint32_t committed; /* bytes of whole records, 0 .. RING_BLOCK_SIZE */
-    _Atomic uint32_t released;  /* the collector's: bytes that its successor need not read again */
+    _Atomic uint32_t released;  /* the collector's: set to `committed` before it empties the block,
+                                   so that  a successor does not read half of that */
     _Atomic uint64_t sequence;  /* raised by the collector each time it empties the block */
     uint8_t pad[40];            /* a cache line each */
 };

@@ -1,6 +1,4 @@
-/* Threads, processes and collectors that die in the middle of something. */
-#include <sys/resource.h>
-
+/* Threads and processes that die in the middle of a record. */
 #include "wire/reader_private.h"
 #include "wire_help.h"
 
@@ -218,112 +216,6 @@ static void foreign_holder_is_left_alone(void **state)
     ring_writer_discard(&w);
 }
 
-/* What the collectors of the next test leave to each other and to their judge. */
-enum { UNTOUCHED, RELEASING, RELEASED };
-#define RECORDS 60000u
-struct judged {
-    _Atomic uint8_t fate[RECORDS];
-    _Atomic uint32_t repeated, collectors;
-    uint32_t batch[RECORDS];
-    uint64_t positions[RECORDS];
-    uint32_t count;
-    bool last;
-    uint8_t again[RECORDS];
-};
-
-static int judge(void *user, const struct wire_record *head, const uint8_t *payload,
-                 uint64_t position)
-{
-    struct judged *j = user;
-    if (head->type == WIRE_PROCESS)
-        return 0;
-    if (!payload_matches(payload, head->length, 1, head->offset) || head->offset >= RECORDS)
-        abort();
-    if (atomic_load(&j->fate[head->offset]) == RELEASED)
-        atomic_fetch_add(&j->repeated, 1);
-    j->again[head->offset] = 1;
-    j->batch[j->count] = (uint32_t)head->offset;
-    j->positions[j->count++] = position;
-    return 0;
-}
-
-/* Releases a part of what it gets, in an order of its own, until it is killed. */
-static void collect(struct judged *j, const char *path, unsigned seed)
-{
-    struct ring_reader *r;
-    if (ring_reader_new(&r, path) != 0)
-        _exit(1);
-    j->count = 0;
-    uint32_t from = 0;
-    for (;;) {
-        if (ring_reader_poll(r, 32 * 1024, judge, j) < 0)
-            _exit(2);
-        bool chosen[RECORDS] = {false};
-        for (uint32_t i = from; i < j->count; i++) {
-            chosen[i] = rand_r(&seed) % 8 != 0;
-            if (!chosen[i])
-                continue;
-            atomic_store(&j->fate[j->batch[i]], RELEASING);
-            ring_reader_release(r, j->positions[i]);
-        }
-        ring_reader_reclaim(r);
-        for (uint32_t i = from; i < j->count; i++)
-            if (chosen[i])
-                atomic_store(&j->fate[j->batch[i]], RELEASED);
-        from = j->count;
-    }
-}
-
-static void collector_killed_and_replaced(void **state)
-{
-    (void)state;
-    struct ring_writer w;
-    struct ring_reader *r;
-    struct judged *j =
-        mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert_ptr_not_equal(j, MAP_FAILED);
-    assert_int_equal(open_writer(&w, dir, 32 * MB), 0);
-    uint8_t payload[400];
-    uint64_t next = 0;
-    for (unsigned round = 0; next < RECORDS; round++) {
-        pid_t child = fork();
-        if (child == 0)
-            collect(j, w.path, round);
-        int64_t end = clock_boot_ns() + (int64_t)(round * 7 % 20 + 3) * NS_PER_MS / 5;
-        while (clock_boot_ns() < end && next < RECORDS) {
-            uint32_t length = (uint32_t)(next * 31 % sizeof(payload));
-            fill_payload(payload, length, 1, next);
-            if (put_numbered(&w, 1, next, payload, length) == 0)
-                next++;
-            if (next % 100 == 0)
-                usleep(200);
-        }
-        assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* it still runs */
-        kill(child, SIGKILL);
-        assert_int_equal(waitpid(child, NULL, 0), child);
-        j->collectors = round + 1;
-    }
-    memset(j->again, 0, sizeof(j->again));
-    j->count = 0;
-    assert_int_equal(ring_reader_new(&r, w.path), 0);
-    assert_true(ring_reader_poll(r, SIZE_MAX, judge, j) >= 0);
-    uint32_t missing = 0, kept = 0;
-    for (uint32_t i = 0; i < RECORDS; i++) {
-        missing += j->fate[i] == UNTOUCHED && !j->again[i];
-        kept += j->fate[i] == UNTOUCHED;
-    }
-    print_message("%u collectors, %u records left to the last\n", j->collectors, kept);
-    assert_true(j->collectors > 3 && kept > 0);
-    assert_int_equal(missing, 0);
-    assert_int_equal(j->repeated, 0);
-    struct ring_counters counters;
-    ring_reader_counters(r, &counters);
-    assert_int_equal(counters.corrupt_blocks, 0);
-    ring_reader_free(r);
-    ring_writer_discard(&w);
-    munmap(j, sizeof(*j));
-}
-
 /* A claim that a dead collector left on a block that it may have taken out. */
 static void left_claim_is_resolved(void **state)
 {
@@ -377,13 +269,9 @@ static void fork_maps_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(killed_inside_record),
-        cmocka_unit_test(exec_inside_record),
-        cmocka_unit_test(cancelled_inside_record),
-        cmocka_unit_test(foreign_holder_is_left_alone),
-        cmocka_unit_test(collector_killed_and_replaced),
-        cmocka_unit_test(left_claim_is_resolved),
-        cmocka_unit_test(fork_maps_nothing),
+        cmocka_unit_test(killed_inside_record),    cmocka_unit_test(exec_inside_record),
+        cmocka_unit_test(cancelled_inside_record), cmocka_unit_test(foreign_holder_is_left_alone),
+        cmocka_unit_test(left_claim_is_resolved),  cmocka_unit_test(fork_maps_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

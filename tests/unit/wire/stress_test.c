@@ -1,5 +1,6 @@
 /* Eight producers, one consumer, millions of records: nothing lost or torn while there is room, and
  * an exact count of what was lost when there is none. */
+#include "wire/reader_private.h"
 #include "wire_help.h"
 
 #define PRODUCERS 8u
@@ -203,6 +204,60 @@ static void processes_lose_nothing(void **state)
     consumer_release(&c);
 }
 
+/* A ring that has room for all of it loses nothing, though it starts small. */
+static void room_means_no_loss(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    pthread_t threads[PRODUCERS];
+    struct producer producers[PRODUCERS];
+    for (int round = 0; round < 20; round++) {
+        assert_int_equal(open_writer(&w, dir, 16 * MB), 0);
+        for (uint32_t i = 0; i < PRODUCERS; i++) {
+            producers[i] = (struct producer){&w, i, 10000, false, 0, 0};
+            assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
+        }
+        for (uint32_t i = 0; i < PRODUCERS; i++)
+            pthread_join(threads[i], NULL);
+        assert_int_equal(w.header->lost_records, 0);
+        ring_writer_discard(&w);
+    }
+}
+
+/* A consumer that takes every empty block's memory away at once, while the writers reserve and use
+ * it: nothing may be written to a block that is being taken out. */
+static void blocks_come_and_go(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    static struct consumer c;
+    pthread_t threads[PRODUCERS];
+    struct producer producers[PRODUCERS];
+    const uint64_t each = UNDER_SANITIZER ? 10000 : 50000;
+    assert_int_equal(open_writer(&w, dir, 16 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    consumer_init(&c, each);
+    int64_t start = clock_boot_ns();
+    for (uint32_t i = 0; i < PRODUCERS; i++) {
+        producers[i] = (struct producer){&w, i, each, true, 0, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
+    }
+    while (c.records < each * PRODUCERS && clock_boot_ns() - start < 30 * NS_PER_SEC) {
+        consumer_round(&c, r);
+        for (uint32_t i = 0; i < r->blocks; i++)
+            r->views[i].changed = -1000 * NS_PER_SEC;
+        ring_reader_reclaim(r);
+    }
+    for (uint32_t i = 0; i < PRODUCERS; i++)
+        pthread_join(threads[i], NULL);
+    print_message("%u block uses given back or taken out\n", w.header->returned);
+    check_all(&c, each);
+    consumer_release(&c);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+}
+
 /* No consumer until the end: what was lost and what was kept add up to what was written. */
 static void gaps_are_counted(void **state)
 {
@@ -275,10 +330,9 @@ static void data_gaps_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_lose_nothing),
-        cmocka_unit_test(processes_lose_nothing),
-        cmocka_unit_test(gaps_are_counted),
-        cmocka_unit_test(data_gaps_are_counted),
+        cmocka_unit_test(threads_lose_nothing), cmocka_unit_test(processes_lose_nothing),
+        cmocka_unit_test(room_means_no_loss),   cmocka_unit_test(blocks_come_and_go),
+        cmocka_unit_test(gaps_are_counted),     cmocka_unit_test(data_gaps_are_counted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
