@@ -27,7 +27,7 @@ static long check_bell(int fd)
 
 /* Makes a whole doorbell under a name of its own and links it to the known one: whoever is first
  * wins, and nobody ever sees half of one. */
-static long make_bell(const char *dir, const char *path)
+__attribute__((noinline)) static long make_bell(const char *dir, const char *path)
 {
     if (sys_file_limit() < RING_PAGE)
         return -EFBIG;
@@ -50,7 +50,7 @@ static long make_bell(const char *dir, const char *path)
     if (result == 0)
         result = sys_reserve((int)fd, 0, RING_PAGE);
     if (result == 0) {
-        struct doorbell *bell = (struct doorbell *)sys_mmap(RING_PAGE, (int)fd);
+        struct doorbell *bell = (struct doorbell *)sys_map_file(RING_PAGE, (int)fd);
         if (sys_is_error(bell)) {
             result = (long)bell;
         } else {
@@ -96,7 +96,7 @@ struct doorbell *bell_map(const char *dir)
     int fd = bell_open(dir);
     if (fd < 0)
         return NULL;
-    void *mapped = sys_mmap(RING_PAGE, fd);
+    void *mapped = sys_map_file(RING_PAGE, fd);
     sys_close(fd);
     if (sys_is_error(mapped))
         return NULL;

@@ -127,13 +127,22 @@ static inline long sys_pread(int fd, void *out, size_t size, uint64_t offset)
     return sys_call6(__NR_pread64, fd, (long)out, (long)size, (long)offset, 0, 0);
 }
 
-static inline void *sys_mmap(uint64_t size, int fd)
+/* A shared, writable mapping of a file's first bytes, with none of them faulted in: in a program
+ * that called mlockall(MCL_FUTURE) the kernel would otherwise fill every hole of the file. */
+static inline void *sys_map_file(uint64_t size, int fd)
 {
-    return (void *)sys_call6(__NR_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_NORESERVE, fd, 0);
+    long at = sys_call6(__NR_mmap, 0, (long)size, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (at < 0 && at >= -4095)
+        return (void *)at;
+    sys_call6(__NR_munlock, at, (long)size, 0, 0, 0, 0);
+    long result = sys_call6(__NR_mprotect, at, (long)size, PROT_READ | PROT_WRITE, 0, 0, 0);
+    if (result == 0)
+        return (void *)at;
+    sys_call6(__NR_munmap, at, (long)size, 0, 0, 0, 0);
+    return (void *)result;
 }
 
-/* Whether a pointer from sys_mmap is an error in disguise. */
+/* Whether a pointer from sys_map_file is an error in disguise. */
 static inline int sys_is_error(const void *mapped)
 {
     return (uintptr_t)mapped >= (uintptr_t)-4095;

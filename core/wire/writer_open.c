@@ -49,7 +49,7 @@ static int map_blocks(struct ring_writer *w, int fd, uint32_t blocks)
         result = sys_reserve(fd, 0, ring_blocks_offset(blocks) + (uint64_t)first * RING_BLOCK_SIZE);
     if (result < 0)
         return (int)result;
-    uint8_t *mapped = (uint8_t *)sys_mmap(size, fd);
+    uint8_t *mapped = (uint8_t *)sys_map_file(size, fd);
     if (sys_is_error(mapped))
         return (int)(long)mapped;
     result = sys_madvise(mapped, size, MADV_DONTFORK);
@@ -84,7 +84,7 @@ static int map_file(struct ring_writer *w, int fd, uint64_t max_bytes)
     int result = -ENOSPC;
     while (blocks >= BLOCKS_MIN) {
         result = map_blocks(w, fd, blocks);
-        if (result != -ENOMEM && result != -ENOSPC)
+        if (result != -ENOMEM && result != -ENOSPC && result != -EAGAIN)
             break;
         blocks /= 2;
     }
@@ -143,13 +143,14 @@ static int write_process(struct ring_writer *w, const struct wire_process_info *
     return 0;
 }
 
-int ring_writer_open(struct ring_writer *w, const char *dir, uint64_t max_bytes,
-                     const struct wire_process_info *info, const struct wire_piece *texts,
-                     uint32_t text_count)
+/* Makes the file under a temporary name and renames it when it is whole. Not inlined, so that its
+ * paths are off the stack when the doorbell's come: hooks have 1 KB for all of it. */
+__attribute__((noinline)) static int build(struct ring_writer *w, const char *dir,
+                                           uint64_t max_bytes, const struct wire_process_info *info,
+                                           const struct wire_piece *texts, uint32_t text_count)
 {
     char temp[WRITER_PATH_MAX];
     uint8_t id[16];
-    *w = (struct ring_writer){0};
     make_id(id);
     int result = make_path(temp, sizeof(temp), dir, RING_TEMP_PREFIX, info->pid, id);
     if (result == 0)
@@ -168,8 +169,18 @@ int ring_writer_open(struct ring_writer *w, const char *dir, uint64_t max_bytes,
     }
     if (result == 0)
         result = (int)sys_rename(temp, w->path);
-    if (result < 0) {
+    if (result < 0)
         sys_unlink(temp);
+    return result;
+}
+
+int ring_writer_open(struct ring_writer *w, const char *dir, uint64_t max_bytes,
+                     const struct wire_process_info *info, const struct wire_piece *texts,
+                     uint32_t text_count)
+{
+    *w = (struct ring_writer){0};
+    int result = build(w, dir, max_bytes, info, texts, text_count);
+    if (result < 0) {
         unmap(w);
         return result;
     }

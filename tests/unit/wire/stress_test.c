@@ -11,7 +11,7 @@ static uint64_t per_producer(void)
     const char *text = getenv("WIRE_STRESS_RECORDS");
     if (text)
         return strtoull(text, NULL, 10) / PRODUCERS;
-    return (UNDER_SANITIZER ? 2000000 : 10000000) / PRODUCERS;
+    return (UNDER_TSAN ? 1000000 : UNDER_SANITIZER ? 2000000 : 10000000) / PRODUCERS;
 }
 
 struct consumer {
