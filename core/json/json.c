@@ -1,11 +1,11 @@
-#include "json/json.h"
-
-#include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/node.h"
 #include "json/utf8.h"
 
 #define EXACT_MAX INT64_C(9007199254740992) /* 2^53: every whole number up to it is a double */
@@ -140,13 +140,19 @@ bool json_int(const json *value, int64_t *out)
 {
     if (!is(value, cJSON_Number))
         return false;
+    if (value->valuestring != NULL) { /* digits that a double may not hold */
+        char *end;
+        errno = 0;
+        long long number = strtoll(value->valuestring, &end, 10);
+        if (*end == '\0' && errno == 0)
+            *out = number;
+        if (*end == '\0')
+            return errno == 0;
+    }
     double d = value->valuedouble;
-    if (value->valuestring != NULL)
-        *out = strtoll(value->valuestring, NULL, 10);
-    else if (d >= -0x1p63 && d < 0x1p63 && d == floor(d))
-        *out = (int64_t)d;
-    else
+    if (!(d >= -0x1p63 && d < 0x1p63) || d != floor(d))
         return false;
+    *out = (int64_t)d;
     return true;
 }
 
@@ -167,12 +173,12 @@ bool json_get_number(const json *object, const char *key, double *out)
 
 json *json_object(void)
 {
-    return cJSON_CreateObject();
+    return node_new(cJSON_Object, SIZE_MAX, SIZE_MAX);
 }
 
 json *json_array(void)
 {
-    return cJSON_CreateArray();
+    return node_new(cJSON_Array, SIZE_MAX, SIZE_MAX);
 }
 
 json *json_string(const char *text)
@@ -180,101 +186,108 @@ json *json_string(const char *text)
     return text == NULL ? json_null() : json_string_n(text, strlen(text));
 }
 
-/* New memory with the text as valid UTF-8 without NUL bytes in it; NULL when out of memory. */
-static char *clean_text(const char *text, size_t len)
-{
-    struct buf out;
-    buf_init(&out, SIZE_MAX / 2);
-    if (buf_reserve(&out, len) != ERR_OK)
-        return NULL;
-    for (size_t at = 0;;) {
-        size_t n = utf8_span(text + at, len - at);
-        const char *nul = memchr(text + at, '\0', n);
-        if (nul != NULL)
-            n = (size_t)(nul - (text + at));
-        if (buf_append(&out, text + at, n) != ERR_OK)
-            break;
-        at += n;
-        if (at == len)
-            return buf_take(&out);
-        size_t bad = 1;
-        if (text[at] != '\0')
-            utf8_char(text + at, len - at, &bad);
-        at += bad;
-        if (buf_append_str(&out, UTF8_REPLACEMENT) != ERR_OK)
-            break;
-    }
-    buf_release(&out);
-    return NULL;
-}
-
 json *json_string_n(const char *text, size_t len)
 {
-    char *copy = clean_text(text, len);
-    if (copy == NULL)
-        return NULL;
-    json *value = cJSON_CreateNull();
-    if (value == NULL) {
-        free(copy);
-        return NULL;
-    }
-    value->type = cJSON_String;
-    value->valuestring = copy;
+    json *value = node_new(cJSON_String, SIZE_MAX, utf8_clean_len(text, len));
+    if (value != NULL)
+        utf8_clean(value->valuestring, text, len);
     return value;
 }
 
 /* A number beyond 2^53 also carries its digits, since a double cannot hold them. */
 json *json_from_int(int64_t number)
 {
-    json *value = cJSON_CreateNumber((double)number);
-    if (value == NULL || (number >= -EXACT_MAX && number <= EXACT_MAX))
-        return value;
     char text[24];
-    snprintf(text, sizeof(text), "%lld", (long long)number);
-    value->valuestring = strdup(text);
-    if (value->valuestring == NULL) {
-        cJSON_Delete(value);
+    bool exact = number >= -EXACT_MAX && number <= EXACT_MAX;
+    int len = exact ? 0 : snprintf(text, sizeof(text), "%lld", (long long)number);
+    json *value = node_new(cJSON_Number, SIZE_MAX, exact ? SIZE_MAX : (size_t)len);
+    if (value == NULL)
         return NULL;
-    }
+    value->valuedouble = (double)number;
+    if (!exact)
+        memcpy(value->valuestring, text, (size_t)len);
     return value;
 }
 
-json *json_from_number(double value)
+json *json_from_number(double number)
 {
-    return isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull();
+    json *value = node_new(isfinite(number) ? cJSON_Number : cJSON_NULL, SIZE_MAX, SIZE_MAX);
+    if (value != NULL)
+        value->valuedouble = isfinite(number) ? number : 0;
+    return value;
 }
 
 json *json_from_bool(bool value)
 {
-    return cJSON_CreateBool(value);
+    return node_new(value ? cJSON_True : cJSON_False, SIZE_MAX, SIZE_MAX);
 }
 
 json *json_null(void)
 {
-    return cJSON_CreateNull();
+    return node_new(cJSON_NULL, SIZE_MAX, SIZE_MAX);
+}
+
+static json *copy_node(const json *value, const char *name)
+{
+    const char *text = value->valuestring;
+    size_t name_len = name == NULL ? SIZE_MAX : strlen(name);
+    size_t text_len = text == NULL ? SIZE_MAX : strlen(text);
+    json *copy = node_new(value->type & 0xff, name_len, text_len);
+    if (copy == NULL)
+        return NULL;
+    copy->valuedouble = value->valuedouble;
+    if (name != NULL)
+        memcpy(copy->string, name, name_len);
+    if (text != NULL)
+        memcpy(copy->valuestring, text, text_len);
+    return copy;
+}
+
+static json *copy_tree(const json *value, const char *name)
+{
+    json *copy = copy_node(value, name);
+    for (const json *e = value->child; e != NULL && copy != NULL; e = e->next) {
+        json *member = copy_tree(e, e->string);
+        if (member == NULL) {
+            cJSON_Delete(copy);
+            return NULL;
+        }
+        node_append(copy, member);
+    }
+    return copy;
 }
 
 json *json_copy(const json *value)
 {
-    return cJSON_Duplicate(value, true);
+    return value == NULL ? NULL : copy_tree(value, NULL);
+}
+
+/* The name as clean UTF-8 in memory of its own; NULL when out of memory. */
+static char *clean_name(const char *key)
+{
+    size_t len = strlen(key), room = utf8_clean_len(key, len);
+    char *name = malloc(room + 1);
+    if (name != NULL)
+        name[utf8_clean(name, key, len)] = '\0';
+    return name;
 }
 
 void json_set(json *object, const char *key, json *value)
 {
     if (value == NULL)
         return;
-    char *name = is(object, cJSON_Object) ? clean_text(key, strlen(key)) : NULL;
+    char *name = is(object, cJSON_Object) ? clean_name(key) : NULL;
     if (name == NULL) {
         cJSON_Delete(value);
         return;
     }
     json *old = json_get(object, name);
-    free(value->string);
+    node_forget_name(value);
     value->string = name;
     if (old != NULL)
         cJSON_ReplaceItemViaPointer(object, old, value);
     else
-        cJSON_AddItemToArray(object, value);
+        node_append(object, value);
 }
 
 void json_set_text(json *object, const char *key, const char *text)
@@ -300,10 +313,14 @@ void json_set_bool(json *object, const char *key, bool value)
 
 void json_add(json *array, json *value)
 {
-    if (is(array, cJSON_Array) && value != NULL)
-        cJSON_AddItemToArray(array, value);
-    else
+    if (value == NULL)
+        return;
+    if (!is(array, cJSON_Array)) {
         cJSON_Delete(value);
+        return;
+    }
+    node_forget_name(value);
+    node_append(array, value);
 }
 
 json *json_take(json *object, const char *key)

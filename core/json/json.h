@@ -15,14 +15,17 @@
 
 typedef struct cJSON json;
 
-/* Parses one value that fills the text (white space around it is allowed). NULL: malformed, too
- * deep, or out of memory. The caller frees it with json_free. */
+/* Parses one value that fills the text (white space and a byte order mark around it are allowed).
+ * NULL: malformed, deeper than JSON_DEPTH_MAX, or out of memory. The caller frees it with
+ * json_free. RFC 8259, and what programs write beyond it: control characters inside strings, and
+ * NaN and infinities, which become null, as do numbers too large for a double. NUL and half a
+ * surrogate pair, escaped or not, become U+FFFD. Numbers print with the digits they came with. */
 json *json_parse(const char *text, size_t len);
 void json_free(json *value);
 
 /* Reading. All accept NULL and give NULL / false / "nothing" for it, so that paths can be chained.
  * Borrowed values live as long as their root. */
-json *json_get(const json *object, const char *key);
+json *json_get(const json *object, const char *key); /* the first of that name; O(members) */
 /* json_path(v, "usage.prompt_tokens_details.cached_tokens"); a number is an array index. */
 json *json_path(const json *value, const char *path);
 json *json_at(const json *array, size_t index); /* O(index): iterate with json_each */
@@ -40,7 +43,8 @@ bool json_is_null(const json *value); /* JSON null; false for NULL */
 bool json_is_true(const json *value);
 /* The text of a string, or NULL for anything else. */
 const char *json_text(const json *value);
-/* False (and *out unchanged) unless it is a number; json_int also wants it whole and in range. */
+/* False (and *out unchanged) unless it is a number; json_int also wants it whole and in range, and
+ * is exact over all of int64_t. */
 bool json_number(const json *value, double *out);
 bool json_int(const json *value, int64_t *out);
 /* Shorthands for json_x(json_get(object, key)). */
@@ -50,7 +54,8 @@ bool json_get_number(const json *object, const char *key, double *out);
 
 /* Building. Out of memory anywhere gives NULL, and adding NULL to a container does nothing, so that
  * a tree is built without checks and json_print of it still makes sense. Containers own what is
- * added. Text arguments are copied and made valid UTF-8. */
+ * added, which must not be in a container already. Text arguments are copied and made valid UTF-8
+ * without NUL. */
 json *json_object(void);
 json *json_array(void);
 json *json_string(const char *text); /* NULL gives JSON null */
@@ -73,7 +78,7 @@ json *json_take(json *object, const char *key);
 int json_print(const json *value, struct buf *out) WARN_UNUSED_RESULT;
 /* The same as new memory (free()); NULL when out of memory. */
 char *json_print_new(const json *value);
-/* Appends text as a JSON string literal with its quotes; bad UTF-8 becomes U+FFFD. */
+/* Appends text as a JSON string literal with its quotes; bad UTF-8 and NUL become U+FFFD. */
 int json_quote(struct buf *out, const char *text, size_t len) WARN_UNUSED_RESULT;
 
 #endif

@@ -1,24 +1,19 @@
-#include "json/json.h"
-
-#include <cjson/cJSON.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/node.h"
 #include "json/utf8.h"
 
-/* For each byte: 0 copied as it is; 1 written as \u00XX; 2 start of something that may be no
- * UTF-8; else the letter of its escape. */
-enum { PLAIN = 0, HEX = 1, HIGH = 2 };
-
-static unsigned char byte_class(unsigned char c)
+/* The letter of a control character's short escape, or 0. */
+static char escape_letter(char c)
 {
     switch (c) {
     case '"':
-        return '"';
     case '\\':
-        return '\\';
+        return c;
     case '\n':
         return 'n';
     case '\r':
@@ -30,53 +25,49 @@ static unsigned char byte_class(unsigned char c)
     case '\f':
         return 'f';
     default:
-        return c < 0x20 ? HEX : c >= 0x80 ? HIGH : PLAIN;
+        return '\0';
     }
 }
 
-/* The number of leading bytes that are written as they are. */
-static size_t plain_span(const char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len) {
-        unsigned char c = (unsigned char)text[at];
-        if (c >= 0x80) {
-            size_t bad;
-            size_t n = utf8_char(text + at, len - at, &bad);
-            if (n == 0)
-                return at;
-            at += n;
-        } else if (c < 0x20 || c == '"' || c == '\\') {
-            return at;
-        } else {
-            at++;
-        }
-    }
-    return at;
-}
-
-/* Writes what plain_span stopped at; *used is its length in the text. */
+/* Writes what utf8_plain_span stopped at; *used is its length in the text. NUL becomes U+FFFD, as
+ * everywhere in this room: databases refuse \u0000. */
 static int quote_special(struct buf *out, const char *text, size_t len, size_t *used)
 {
-    unsigned char class = byte_class((unsigned char)text[0]);
     *used = 1;
-    if (class == HIGH) {
-        utf8_char(text, len, used);
-        return buf_append_str(out, UTF8_REPLACEMENT);
+    if (*text == '\0' || (unsigned char)*text >= 0x80) {
+        if (*text != '\0')
+            utf8_char(text, len, used);
+        return buf_append(out, UTF8_REPLACEMENT, UTF8_REPLACEMENT_LEN);
     }
-    if (class == HEX && text[0] == '\0')
-        return buf_append_str(out, UTF8_REPLACEMENT);
-    if (class == HEX)
-        return buf_printf(out, "\\u%04x", (unsigned)text[0]);
-    char pair[2] = {'\\', (char)class};
+    char letter = escape_letter(*text);
+    if (letter == '\0')
+        return buf_printf(out, "\\u%04x", (unsigned)*text);
+    char pair[2] = {'\\', letter};
     return buf_append(out, pair, 2);
+}
+
+/* A text that is written as it is: most of them. */
+static int quote_plain(struct buf *out, const char *text, size_t len)
+{
+    int err = len > SIZE_MAX / 4 ? ERR_FULL : buf_reserve(out, out->len + len + 2);
+    if (err != ERR_OK)
+        return err;
+    char *to = out->data + out->len;
+    to[0] = '"';
+    memcpy(to + 1, text, len);
+    to[len + 1] = '"';
+    to[len + 2] = '\0';
+    out->len += len + 2;
+    return ERR_OK;
 }
 
 int json_quote(struct buf *out, const char *text, size_t len)
 {
+    if (len == 0 || utf8_plain_span(text, len) == len)
+        return quote_plain(out, len == 0 ? "" : text, len);
     int err = buf_append_char(out, '"');
     for (size_t at = 0; at < len && err == ERR_OK;) {
-        size_t n = plain_span(text + at, len - at);
+        size_t n = utf8_plain_span(text + at, len - at);
         err = buf_append(out, text + at, n);
         at += n;
         if (at == len || err != ERR_OK)
@@ -101,7 +92,7 @@ static int print_int(struct buf *out, int64_t value)
     return buf_append(out, at, (size_t)(digits + sizeof(digits) - at));
 }
 
-/* The shortest of 15, 16 and 17 digits that reads back the same. */
+/* The digits as they were sent or given, else the fewest of 15 to 17 that read back the same. */
 static int print_number(struct buf *out, const json *value)
 {
     double d = value->valuedouble;

@@ -1,5 +1,6 @@
 #include "json/utf8.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -50,26 +51,79 @@ size_t utf8_char(const char *text, size_t len, size_t *bad)
     return follow + 1;
 }
 
-size_t utf8_span(const char *text, size_t len)
+#define ONES  UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
+
+/* Has bits in HIGHS when one of the eight bytes is not plain ASCII for JSON. */
+static uint64_t not_plain(uint64_t word)
+{
+    uint64_t quote = word ^ (ONES * '"'), slash = word ^ (ONES * '\\');
+    return (word | (word - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash)) &
+           HIGHS;
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+size_t utf8_plain_span(const char *text, size_t len)
 {
     size_t at = 0;
-    while (at < len) {
-        /* Nearly all bytes are ASCII: look at sixteen of them at once. */
-        while (len - at >= 16) {
-            uint64_t a, b;
-            memcpy(&a, text + at, 8);
-            memcpy(&b, text + at + 8, 8);
-            if (((a | b) & UINT64_C(0x8080808080808080)) != 0)
+    for (;;) {
+        /* Nearly all bytes are plain: look at eight of them at once. */
+        while (len - at >= 8) {
+            uint64_t word;
+            memcpy(&word, text + at, 8);
+            if (not_plain(word) != 0)
                 break;
-            at += 16;
+            at += 8;
         }
-        if (at >= len)
-            break;
-        size_t bad;
-        size_t n = utf8_char(text + at, len - at, &bad);
-        if (n == 0)
+        while (at < len && is_plain((unsigned char)text[at]))
+            at++;
+        if (at == len || (unsigned char)text[at] < 0x80)
             return at;
-        at += n;
+        /* A character that is not ASCII seldom comes alone. */
+        while (at < len && (unsigned char)text[at] >= 0x80) {
+            size_t bad;
+            size_t n = utf8_char(text + at, len - at, &bad);
+            if (n == 0)
+                return at;
+            at += n;
+        }
     }
-    return at;
+}
+
+/* to NULL: only counts. */
+static size_t clean(char *to, const char *text, size_t len)
+{
+    size_t made = 0;
+    for (size_t at = 0; at < len;) {
+        size_t used = utf8_plain_span(text + at, len - at), bad = 1;
+        const char *from = text + at;
+        size_t n = used;
+        if (n == 0) {
+            used = n = text[at] == '\0' ? 0 : utf8_char(text + at, len - at, &bad);
+            if (n == 0) {
+                from = UTF8_REPLACEMENT;
+                n = UTF8_REPLACEMENT_LEN;
+                used = bad;
+            }
+        }
+        if (to != NULL)
+            memcpy(to + made, from, n);
+        made += n;
+        at += used;
+    }
+    return made;
+}
+
+size_t utf8_clean(char *to, const char *text, size_t len)
+{
+    return clean(to, text, len);
+}
+
+size_t utf8_clean_len(const char *text, size_t len)
+{
+    return clean(NULL, text, len);
 }
