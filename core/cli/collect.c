@@ -1,5 +1,5 @@
-/* `llm-tracer collect`: the collector. Started by the wrapper, by a service manager, or by the first
- * ring of a bare LD_PRELOAD (--spawned). */
+/* `llm-tracer collect`: the collector. Started by the wrapper, by a service manager, or by the
+ * first ring of a bare LD_PRELOAD (--spawned). */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -103,9 +103,10 @@ const struct cli_command command_collect = {
     .name = "collect",
     .summary = "Runs the collector; `llm-trace` and traced programs start it by themselves",
     .usage = "[--foreground]",
-    .help = "Reads what traced programs of this user write, stores and delivers it. Ends by itself\n"
-            "when no traced program lives and nothing waits.\n"
-            "\n"
-            "  --foreground  stays until it is stopped, and logs to stderr: for service managers\n",
+    .help =
+        "Reads what traced programs of this user write, stores and delivers it. Ends by itself\n"
+        "when no traced program lives and nothing waits.\n"
+        "\n"
+        "  --foreground  stays until it is stopped, and logs to stderr: for service managers\n",
     .run = run,
 };

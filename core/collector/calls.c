@@ -110,8 +110,10 @@ bool call_place(struct call *call, const struct llm_call *seen)
 
 static void on_request_end(void *user, struct http_exchange *x)
 {
-    (void)user;
+    struct conn *c = user;
     struct call *call = x->user;
+    if (x->t_request_end != 0) /* 0: it only ended with its exchange */
+        c->answerable++;
     if (call == NULL)
         return;
     call->seen = llm_parser_request_end(call->parser, x);
@@ -220,6 +222,8 @@ static void on_end(void *user, struct http_exchange *x)
     struct conn *c = user;
     struct ring *r = c->ring;
     c->touched = true;
+    if (x->t_request_end != 0 && c->answerable > 0)
+        c->answerable--;
     struct call *call = x->user;
     if (call == NULL)
         return;

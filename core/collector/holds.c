@@ -45,17 +45,17 @@ void kept_commit(struct ring *r, struct kept k)
         kept_release(r, k);
 }
 
-void conn_keep(struct conn *c, struct kept k)
+void ring_conn_keep(struct conn *c, struct kept k)
 {
     if (k.size == 0)
         return;
     if (c->kept.count >= KEPT_RECORDS_MAX)
-        conn_release_early(c);
+        ring_conn_release_early(c);
     if (c->early || !list_add(&c->kept, c->ring, k))
         kept_release(c->ring, k);
 }
 
-void conn_kept_commit(struct conn *c)
+void ring_conn_kept_commit(struct conn *c)
 {
     for (size_t i = 0; i < c->kept.count; i++)
         kept_commit(c->ring, c->kept.items[i].kept);
@@ -79,7 +79,7 @@ void kept_list_trim(struct kept_list *l)
     *l = (struct kept_list){0};
 }
 
-void conn_release_early(struct conn *c)
+void ring_conn_release_early(struct conn *c)
 {
     if (c->kept.count > 0)
         c->ring->collector->totals.released_early++;
@@ -120,6 +120,6 @@ void ring_relieve(struct ring *r)
         struct conn *c = conn_with_most(r);
         if (c == NULL)
             break;
-        conn_release_early(c);
+        ring_conn_release_early(c);
     }
 }

@@ -146,6 +146,7 @@ struct conn {
     struct kept_list kept; /* what the open exchanges were made from */
     bool early;            /* the open exchanges' records are released at once */
     bool stored;           /* in the ring's row */
+    size_t answerable;     /* exchanges whose request is complete and whose answer is not */
     bool touched;          /* an exchange began or ended while the current piece was parsed */
     const uint8_t *active;
     bool waiting;
@@ -248,10 +249,10 @@ struct collector {
 /* holds.c */
 void kept_take(struct ring *r, struct kept k);
 void kept_release(struct ring *r, struct kept k);
-void kept_commit(struct ring *r, struct kept k); /* released by the next commit */
-void conn_keep(struct conn *c, struct kept k);   /* while exchanges of c are open */
-void conn_kept_commit(struct conn *c);
-void conn_release_early(struct conn *c);
+void kept_commit(struct ring *r, struct kept k);    /* released by the next commit */
+void ring_conn_keep(struct conn *c, struct kept k); /* while exchanges of c are open */
+void ring_conn_kept_commit(struct conn *c);
+void ring_conn_release_early(struct conn *c);
 void kept_list_release(struct kept_list *l);
 void kept_list_trim(struct kept_list *l);
 void ring_relieve(struct ring *r);
@@ -264,13 +265,13 @@ json *process_to_json(const struct process *p);
 bool process_listens(struct process *p);
 
 /* streams.c */
-struct conn *conn_get(struct ring *r, uint64_t id, bool make);
-void conn_open(struct conn *c, const struct wire_record *head, const uint8_t *payload,
-               struct kept k);
-void conn_data(struct conn *c, const struct wire_record *head, const uint8_t *payload,
-               struct kept k);
-void conn_closing(struct conn *c, const struct wire_record *head, const uint8_t *payload);
-void conn_end(struct conn *c, int64_t time);
+struct conn *ring_conn_get(struct ring *r, uint64_t id, bool make);
+void ring_conn_open(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+                    struct kept k);
+void ring_conn_data(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+                    struct kept k);
+void ring_conn_closing(struct conn *c, const struct wire_record *head, const uint8_t *payload);
+void ring_conn_end(struct conn *c, int64_t time);
 void ring_look_again(struct ring *r, bool now);
 json *conns_to_json(struct ring *r);
 void conns_from_json(struct ring *r, const json *value);

@@ -31,16 +31,16 @@ static void on_process(struct ring *r, const struct wire_record *head, const uin
 static void on_connection_record(struct ring *r, const struct wire_record *head,
                                  const uint8_t *payload, struct kept k)
 {
-    struct conn *c = conn_get(r, head->conn, head->type != WIRE_CLOSE);
+    struct conn *c = ring_conn_get(r, head->conn, head->type != WIRE_CLOSE);
     if (c == NULL) {
         kept_release(r, k);
     } else if (head->type == WIRE_CONNECTION) {
-        conn_open(c, head, payload, k);
+        ring_conn_open(c, head, payload, k);
     } else if (head->type == WIRE_CLOSE) {
-        conn_keep(c, k);
-        conn_closing(c, head, payload);
+        ring_conn_keep(c, k);
+        ring_conn_closing(c, head, payload);
     } else {
-        conn_data(c, head, payload, k);
+        ring_conn_data(c, head, payload, k);
     }
 }
 
@@ -93,7 +93,7 @@ static void ring_finish(struct ring *r)
     ring_look_again(r, true);
     size_t at = 0;
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
-        conn_end(c, clock_boot_ns() + clock_boot_to_wall() - r->process.boot_to_wall);
+        ring_conn_end(c, clock_boot_ns() + clock_boot_to_wall() - r->process.boot_to_wall);
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
@@ -242,7 +242,7 @@ void ring_free(struct ring *r)
 {
     size_t at = 0;
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
-        conn_end(c, clock_boot_ns());
+        ring_conn_end(c, clock_boot_ns());
     map_release(&r->conns);
     process_release(&r->process);
     ring_reader_free(r->reader);

@@ -1,7 +1,9 @@
 /* Records of a connection to its two streams of bytes. Threads write into different blocks, so that
  * records come out of order: one whose predecessor is missing waits, unless `lost` says that the
  * predecessor never reached the ring. One that stays missing for two complete polls (and half a
- * second: its writer may just be off the processor) belonged to a thread that died: a gap. */
+ * second: its writer may just be off the processor) belonged to a thread that died: a gap. The
+ * bytes of an answer wait likewise until their request is complete: both may be in the same poll,
+ * in blocks that are read in another order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +40,7 @@ static void wait_list_remove(struct conn *c)
         c->next->prev = c->prev;
 }
 
-struct conn *conn_get(struct ring *r, uint64_t id, bool make)
+struct conn *ring_conn_get(struct ring *r, uint64_t id, bool make)
 {
     struct conn *c = map_get(&r->conns, &id, sizeof(id));
     if (c != NULL || !make || r->conns.count >= CONNECTIONS_MAX)
@@ -98,8 +100,8 @@ static char *take_text(const uint8_t **at, const uint8_t *end)
 
 static void conn_advance(struct conn *c, bool force);
 
-void conn_open(struct conn *c, const struct wire_record *head, const uint8_t *payload,
-               struct kept k)
+void ring_conn_open(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+                    struct kept k)
 {
     struct wire_connection_info info;
     if (c->known || head->length < sizeof(info)) {
@@ -143,7 +145,7 @@ static void conn_give_up(struct conn *c)
     c->ring->unparsed++;
     c->ring->collector->totals.unparsed++;
     ring_reader_stop(c->ring->reader, c->slot);
-    conn_kept_commit(c);
+    ring_conn_kept_commit(c);
 }
 
 static void stream_gap(struct conn *c, enum http_dir dir, uint64_t len, int64_t time)
@@ -187,7 +189,7 @@ static void stream_feed(struct conn *c, enum http_dir dir, const struct piece *p
     if (p->eof)
         http_conn_eof(c->http, dir, p->time);
     c->active = NULL;
-    conn_keep(c, p->kept);
+    ring_conn_keep(c, p->kept);
     if (http_conn_dead(c->http)) {
         conn_give_up(c);
         return;
@@ -196,7 +198,7 @@ static void stream_feed(struct conn *c, enum http_dir dir, const struct piece *p
      * not complete. Otherwise everything up to here waits for the commit alone. */
     bool head_begun = dir == (c->server ? HTTP_IN : HTTP_OUT) && open == 0 && !c->touched;
     if (http_conn_open(c->http) == 0 && !head_begun)
-        conn_kept_commit(c);
+        ring_conn_kept_commit(c);
 }
 
 static void piece_free(struct conn *c, struct piece *p)
@@ -221,6 +223,14 @@ static bool is_next(const struct stream *s, uint64_t offset, uint64_t lost)
 {
     return s->floating || offset <= s->next ||
            (lost > s->lost && lost - s->lost >= offset - s->next);
+}
+
+static bool is_ready(const struct conn *c, enum http_dir dir, const struct piece *p)
+{
+    if (!is_next(&c->dir[dir], p->offset, p->lost))
+        return false;
+    bool answer = dir == (c->server ? HTTP_OUT : HTTP_IN);
+    return !answer || c->answerable > 0 || p->length == 0 || c->http == NULL || c->stopped;
 }
 
 static bool waited_enough(const struct ring *r, uint64_t poll, int64_t arrived)
@@ -266,10 +276,10 @@ static void conn_advance(struct conn *c, bool force)
         if (d < 0)
             break;
         struct piece *p = c->dir[d].held;
-        if (!force && !is_next(&c->dir[d], p->offset, p->lost)) {
+        if (!force && !is_ready(c, (enum http_dir)d, p)) {
             int other = d == HTTP_OUT ? HTTP_IN : HTTP_OUT;
-            struct piece *q = c->dir[other].held;
-            if (q == NULL || !is_next(&c->dir[other], q->offset, q->lost)) {
+            const struct piece *q = c->dir[other].held;
+            if (q == NULL || !is_ready(c, (enum http_dir)other, q)) {
                 if (!waited_enough(c->ring, p->poll, p->arrived))
                     break;
             } else {
@@ -280,7 +290,7 @@ static void conn_advance(struct conn *c, bool force)
     }
     bool waits = c->dir[HTTP_OUT].held != NULL || c->dir[HTTP_IN].held != NULL;
     if (conn_closed_now(c, force))
-        conn_end(c, c->close_time);
+        ring_conn_end(c, c->close_time);
     else if (!waits && !c->closing)
         wait_list_remove(c);
     else
@@ -312,8 +322,8 @@ static void conn_hold_piece(struct conn *c, enum http_dir dir, const struct piec
     wait_list_add(c);
 }
 
-void conn_data(struct conn *c, const struct wire_record *head, const uint8_t *payload,
-               struct kept k)
+void ring_conn_data(struct conn *c, const struct wire_record *head, const uint8_t *payload,
+                    struct kept k)
 {
     struct collector *col = c->ring->collector;
     enum http_dir dir = head->type == WIRE_DATA_OUT ? HTTP_OUT : HTTP_IN;
@@ -341,9 +351,7 @@ void conn_data(struct conn *c, const struct wire_record *head, const uint8_t *pa
         return;
     }
     struct stream *s = &c->dir[dir];
-    bool ready =
-        c->known && !c->settling && s->held == NULL && is_next(s, record.offset, record.lost);
-    if (ready) {
+    if (c->known && !c->settling && s->held == NULL && is_ready(c, dir, &record)) {
         stream_feed(c, dir, &record, (const char *)payload);
         if (c->waiting)
             conn_advance(c, false);
@@ -353,7 +361,7 @@ void conn_data(struct conn *c, const struct wire_record *head, const uint8_t *pa
     conn_advance(c, c->held_bytes > HELD_CONN_MAX || col->held_bytes > HELD_ALL_MAX);
 }
 
-void conn_closing(struct conn *c, const struct wire_record *head, const uint8_t *payload)
+void ring_conn_closing(struct conn *c, const struct wire_record *head, const uint8_t *payload)
 {
     struct wire_close_info info = {0};
     if (c->closing)
@@ -369,13 +377,13 @@ void conn_closing(struct conn *c, const struct wire_record *head, const uint8_t 
     c->close_arrived = c->ring->collector->now;
     c->close_poll = c->ring->polls;
     if (c->stopped || (c->known && c->proto == WIRE_PROTO_HTTP2))
-        conn_end(c, c->close_time);
+        ring_conn_end(c, c->close_time);
     else
         conn_advance(c, false);
 }
 
 /* Ends and frees the connection; open exchanges end as aborted. */
-void conn_end(struct conn *c, int64_t time)
+void ring_conn_end(struct conn *c, int64_t time)
 {
     struct ring *r = c->ring;
     for (int d = HTTP_OUT; d <= HTTP_IN; d++)
@@ -389,7 +397,7 @@ void conn_end(struct conn *c, int64_t time)
         http_conn_close(c->http, time);
         http_conn_free(c->http);
     }
-    conn_kept_commit(c);
+    ring_conn_kept_commit(c);
     free(c->kept.items);
     kept_commit(r, c->birth);
     map_take(&r->conns, &c->id, sizeof(c->id));
@@ -451,7 +459,7 @@ void conns_from_json(struct ring *r, const json *list)
             !json_get_int(o, "proto", &proto))
             continue;
         json_get_int(o, "slot", &slot);
-        struct conn *c = conn_get(r, (uint64_t)id, true);
+        struct conn *c = ring_conn_get(r, (uint64_t)id, true);
         if (c == NULL || c->known)
             continue;
         const char *host = json_get_text(o, "host"), *peer = json_get_text(o, "peer");
