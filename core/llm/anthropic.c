@@ -220,6 +220,7 @@ static void chunk(struct llm_parser *p, const char *event, json *data)
         llm_error_from(p, data);
     } else if (strcmp(type, "message_start") == 0) {
         read_message(p, json_get(data, "message"));
+        p->call->usage.output = LLM_UNKNOWN; /* what it says here is only a beginning */
     } else if (strcmp(type, "content_block_start") == 0) {
         int64_t index = 0;
         json_get_int(data, "index", &index);

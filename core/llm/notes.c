@@ -93,7 +93,7 @@ static void move_parameters(json *from, json *to)
 void llm_parameters(struct llm_parser *p, json *body)
 {
     static const char *const not_ours[] = {
-        "model", "stream", "stream_options", "user", "safety_identifier", "context"};
+        "model", "stream", "stream_options", "user", "safety_identifier", "session_id", "context"};
     for (size_t i = 0; i < sizeof(not_ours) / sizeof(*not_ours); i++)
         json_free(json_take(body, not_ours[i]));
     json *metadata = json_take(body, "metadata");

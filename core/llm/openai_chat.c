@@ -193,6 +193,8 @@ static void reasoning_of(struct llm_parser *p, struct answer_choice *c, const js
 static void read_choice(struct llm_parser *p, const json *choice, int64_t position)
 {
     int64_t index = position;
+    if (!json_is_object(choice))
+        return;
     json_get_int(choice, "index", &index);
     struct answer_choice *c = answer_choice(&p->answer, index);
     if (!c)

@@ -127,25 +127,32 @@ static enum llm_framing framing_by_look(const struct llm_parser *p, const char *
     return p->api && p->api->stream_default ? LLM_FRAMING_NDJSON : LLM_FRAMING_JSON;
 }
 
-static void on_frame(void *user, const struct frame *frame)
+static void count_chunk(struct llm_parser *p)
 {
-    struct llm_parser *p = user;
     struct llm_call *call = p->call;
-    if (frame->data_len == 0)
-        return;
-    if (frame->data_len == 6 && memcmp(frame->data, "[DONE]", 6) == 0) {
-        p->finished = true;
-        return;
-    }
     call->stream = true;
     call->chunk_count = call->chunk_count == LLM_UNKNOWN ? 1 : call->chunk_count + 1;
     if (call->t_first_chunk == 0) {
         call->t_first_chunk = p->now;
         p->changed = true;
     }
+}
+
+static void on_frame(void *user, const struct frame *frame)
+{
+    struct llm_parser *p = user;
+    if (frame->data_len == 0)
+        return;
+    if (frame->data_len == 6 && memcmp(frame->data, "[DONE]", 6) == 0) {
+        p->finished = true;
+        return;
+    }
     json *data = json_parse(frame->data, frame->data_len);
+    if (!data && p->ending) /* the half of an event that an aborted stream ends with */
+        return;
+    count_chunk(p);
     if (!data) {
-        json_set_bool(call->metadata, "response_unreadable", true);
+        json_set_bool(p->call->metadata, "response_unreadable", true);
         return;
     }
     if (p->inference && p->api->chunk)
@@ -165,7 +172,6 @@ bool llm_parser_response_body(struct llm_parser *p, const char *data, size_t len
     }
     p->changed = false;
     p->now = time;
-    p->body_bytes += len;
     if (p->framing == LLM_FRAMING_UNKNOWN)
         p->framing = framing_by_look(p, data, len);
     if (p->framing == LLM_FRAMING_SSE)
@@ -188,7 +194,7 @@ static void error_of_text(struct llm_parser *p)
     llm_error(p, NULL, len ? message : NULL);
 }
 
-static void response_read(struct llm_parser *p)
+static void response_read(struct llm_parser *p, enum http_end how)
 {
     json *body = body_parse(&p->response);
     bool failed = llm_error_from(p, body);
@@ -198,6 +204,8 @@ static void response_read(struct llm_parser *p)
         error_of_text(p);
     if (!body && p->response.text.len > 0)
         json_set_bool(p->call->metadata, "response_unreadable", true);
+    if (!body && p->call->status_code < 300 && how == HTTP_COMPLETE)
+        llm_error(p, "malformed_response", "the answer is not JSON");
     json_free(body);
 }
 
@@ -218,6 +226,8 @@ static void read_end(struct llm_parser *p, const struct http_exchange *x)
         return;
     }
     bool stream = call->stream || p->framing == LLM_FRAMING_SSE || p->framing == LLM_FRAMING_NDJSON;
+    if (stream && p->failed && !p->finished)
+        call->partial = true;
     bool whole = p->finished || p->failed || (!stream && x->how == HTTP_COMPLETE);
     if (whole && call->status_code != 0)
         return;
@@ -228,16 +238,18 @@ static void read_end(struct llm_parser *p, const struct http_exchange *x)
 static void finish_call(struct llm_parser *p, const struct http_exchange *x)
 {
     struct llm_call *call = p->call;
+    p->ending = true;
     if (p->framing == LLM_FRAMING_SSE)
         sse_finish(&p->sse, on_frame, p);
     else if (p->framing == LLM_FRAMING_NDJSON)
         ndjson_finish(&p->ndjson, on_frame, p);
     else if (call->status_code != 0)
-        response_read(p);
+        response_read(p, x->how);
     if (p->api->finish)
         p->api->finish(p);
     read_end(p, x);
-    if (!call->output && p->answer.count > 0) {
+    if (!call->output &&
+        (answer_has_content(&p->answer) || (p->answer.count > 0 && !call->error))) {
         call->output = json_object();
         json_set(call->output, "messages",
                  answer_messages(&p->answer, call->partial || call->error ? "error" : NULL));

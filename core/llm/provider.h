@@ -51,15 +51,14 @@ struct llm_parser {
     bool request_done; /* llm_parser_request_end was there */
     bool inference;    /* the request is one */
     bool wants_stream;
-    bool finished;                 /* the answer said that it is complete */
-    bool failed;                   /* it said that it is not and never will be */
-    bool changed;                  /* since llm_parser_response_body began */
-    int64_t now;                   /* time of the bytes in hand */
-    int64_t raw_input, raw_output; /* as the provider counts them, for exclusive counts */
-    int64_t advisor_input;         /* anthropic: see anthropic_usage.c */
-    uint64_t body_bytes;           /* of the answer */
-    char host[256];                /* without port, lower case */
-    int port;                      /* 0: unknown */
+    bool finished;     /* the answer said that it is complete */
+    bool failed;       /* it said that it is not and never will be */
+    bool ending;       /* llm_parser_end is at work */
+    bool changed;      /* since llm_parser_response_body began */
+    int64_t now;       /* time of the bytes in hand */
+    int64_t raw_input; /* Anthropic: input_tokens as told, without cached ones */
+    char host[256];    /* without port, lower case */
+    int port;          /* 0: unknown */
 };
 
 /* Notes for the providers. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <zlib.h>
 
 #define FILE_MAX (8 * 1024 * 1024)
@@ -56,10 +57,10 @@ static void message_line(struct message *m, const char *line, size_t len)
     }
     add(&m->head, line, text);
     add_text(&m->head, "\r\n");
-    m->chunked |= strncmp(line, "transfer-encoding: chunked", 26) == 0;
-    m->gzip |= strncmp(line, "content-encoding: gzip", 22) == 0;
-    m->length |=
-        strncmp(line, "content-length:", 15) == 0 || strncmp(line, "connection: close", 17) == 0;
+    m->chunked |= strncasecmp(line, "transfer-encoding: chunked", 26) == 0;
+    m->gzip |= strncasecmp(line, "content-encoding: gzip", 22) == 0;
+    m->length |= strncasecmp(line, "content-length:", 15) == 0 ||
+                 strncmp(line, "connection: close", 17) == 0;
 }
 
 static void compress_body(struct message *m)
@@ -84,6 +85,28 @@ static void compress_body(struct message *m)
     deflateEnd(&z);
 }
 
+/* A piece is a chunk; one behind lost bytes belongs to the chunk before. */
+static void frame_chunk(struct message *m, size_t i, bool aborted)
+{
+    char line[64];
+    struct case_piece *piece = &m->body[i];
+    struct buf plain = piece->bytes;
+    size_t size = plain.len;
+    for (size_t j = i; m->body[j].lost && j + 1 < m->count; j++)
+        size += (size_t)m->body[j].lost + m->body[j + 1].bytes.len;
+    buf_init(&piece->bytes, FILE_MAX);
+    if (size > 0 && (i == 0 || !m->body[i - 1].lost)) {
+        snprintf(line, sizeof(line), "%zx\r\n", size);
+        add_text(&piece->bytes, line);
+    }
+    add(&piece->bytes, buf_str(&plain), plain.len);
+    if (size > 0 && !piece->lost)
+        add_text(&piece->bytes, "\r\n");
+    if (i + 1 == m->count && !aborted)
+        add_text(&piece->bytes, "0\r\n\r\n");
+    buf_release(&plain);
+}
+
 static void frame_body(struct message *m, bool aborted)
 {
     char line[64];
@@ -94,22 +117,8 @@ static void frame_body(struct message *m, bool aborted)
         snprintf(line, sizeof(line), "content-length: %zu\r\n", total + (aborted ? 1000 : 0));
         add_text(&m->head, line);
     }
-    for (size_t i = 0; m->chunked && i < m->count; i++) {
-        struct buf plain = m->body[i].bytes;
-        buf_init(&m->body[i].bytes, FILE_MAX);
-        if (plain.len + m->body[i].lost > 0) {
-            snprintf(line, sizeof(line), "%zx\r\n", plain.len + (size_t)m->body[i].lost);
-            add_text(&m->body[i].bytes, line);
-            add(&m->body[i].bytes, plain.len ? plain.data : "", plain.len);
-            if (m->body[i].lost == 0)
-                add_text(&m->body[i].bytes, "\r\n");
-            else /* the line end behind the lost bytes comes with the next piece */
-                m->body[i].lost += 2;
-        }
-        if (i + 1 == m->count && !aborted)
-            add_text(&m->body[i].bytes, "0\r\n\r\n");
-        buf_release(&plain);
-    }
+    for (size_t i = 0; m->chunked && i < m->count; i++)
+        frame_chunk(m, i, aborted);
     add_text(&m->head, "\r\n");
 }
 

@@ -1,0 +1,140 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "llm/provider.h"
+#include "llm/recognise.h"
+#include "unit/cmocka_all.h"
+
+/* What a request is taken for: "api provider", "body provider" when the body must tell, or "". */
+static const char *find(const char *method, const char *target, const char *host,
+                        const char *endpoints)
+{
+    static char text[256];
+    struct http_head *head = test_calloc(1, sizeof(*head));
+    struct route r;
+    head->method = method;
+    head->target = target;
+    head->header_count = 1;
+    head->headers[0] = (struct http_header){"host", host};
+    text[0] = '\0';
+    if (route_find(&r, head, NULL, endpoints, true))
+        snprintf(text, sizeof(text), "%s %s", r.api ? r.api->name : "body",
+                 r.provider ? r.provider : "-");
+    test_free(head);
+    return text;
+}
+
+static void endpoints_of_the_table(void **state)
+{
+    static const struct {
+        const char *target, *host, *expected;
+    } cases[] = {
+        {"/v1/chat/completions", "api.openai.com", "openai.chat openai"},
+        {"/v1/chat/completions?x=1", "API.OpenAI.com:443", "openai.chat openai"},
+        {"/v1/chat/completions/", "eu.api.openai.com", "openai.chat openai"},
+        {"/v1/responses", "api.openai.com", "openai.responses openai"},
+        {"/v1/completions", "api.openai.com", "openai.completions openai"},
+        {"/v1/embeddings", "api.openai.com", "openai.embeddings openai"},
+        {"/v1/messages?beta=true", "api.anthropic.com", "anthropic.messages anthropic"},
+        {"/api/chat", "localhost:11434", "ollama.chat ollama"},
+        {"/api/chat", "[::1]:11434", "ollama.chat ollama"},
+        {"/v1/chat/completions", "localhost:11434", "openai.chat ollama"},
+        {"/v1/messages", "127.0.0.1:11434", "anthropic.messages ollama"},
+        {"/v1/chat/completions", "127.0.0.1:8000", "openai.chat -"},
+        {"/openai/v1/chat/completions", "api.groq.com", "openai.chat groq"},
+        {"/api/v1/chat/completions", "openrouter.ai", "openai.chat openrouter"},
+        {"/api/v1/presets/mine/messages", "openrouter.ai", "anthropic.messages openrouter"},
+        {"/v1/openai/embeddings", "api.deepinfra.com", "openai.embeddings deepinfra"},
+        {"/chat/completions", "api.deepseek.com", "openai.chat deepseek"},
+        {"/openai/deployments/my-gpt/chat/completions?api-version=1", "a.openai.azure.com",
+         "openai.chat azure.ai.openai"},
+        {"/openai/v1/responses", "a.openai.azure.com", "openai.responses azure.ai.openai"},
+        {"/anthropic/v1/messages", "a.services.ai.azure.com",
+         "anthropic.messages azure.ai.inference"},
+        {"http://api.openai.com/v1/chat/completions", "proxy.example", "openai.chat openai"},
+        /* No inference. */
+        {"/v1/models", "api.openai.com", ""},
+        {"/v1/files", "api.openai.com", ""},
+        {"/v1/batches", "api.openai.com", ""},
+        {"/v1/responses/resp_1/cancel", "api.openai.com", ""},
+        {"/v1/responses/input_tokens", "api.openai.com", ""},
+        {"/v1/messages/count_tokens", "api.anthropic.com", ""},
+        {"/v1/messages/batches", "api.anthropic.com", ""},
+        {"/v1/threads/t/messages", "api.openai.com", ""},
+        {"/", "example.com", ""},
+        {"/chat", "example.com", ""},
+        {"/embeddings", "example.com", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_string_equal(find("POST", cases[i].target, cases[i].host, ""), cases[i].expected);
+    assert_string_equal(find("GET", "/v1/chat/completions", "api.openai.com", ""), "");
+    assert_string_equal(find("GET", "/v1/responses", "api.openai.com", "*"), "");
+}
+
+static void endpoints_of_the_user(void **state)
+{
+    static const struct {
+        const char *endpoints, *target, *host, *expected;
+    } cases[] = {
+        {"*", "/anything", "example.com", "body -"},
+        {"*", "/v1/chat/completions", "example.com", "openai.chat -"},
+        {"llm.corp", "/ask", "llm.corp", "body -"},
+        {"llm.corp", "/ask", "llm.corp:8443", "body -"},
+        {"llm.corp:8443", "/ask", "llm.corp:8443", "body -"},
+        {"llm.corp:8443", "/ask", "llm.corp", ""},
+        {"LLM.corp", "/ask", "llm.CORP", "body -"},
+        {"*.corp/ai/*", "/ai/ask", "llm.corp", "body -"},
+        {"*.corp/ai/*", "/other", "llm.corp", ""},
+        {"llm.corp/ai", "/ai/v2/responses", "llm.corp", "openai.responses -"},
+        {"llm.corp/ai", "/ai", "llm.corp", "body -"},
+        {"llm.corp/ai", "/airport", "llm.corp", ""},
+        {"a, b ,llm.corp", "/ask", "llm.corp", "body -"},
+        {"https://llm.corp/v9", "/v9/completions", "llm.corp", "openai.completions -"},
+        {"[::1]:9000", "/ask", "[::1]:9000", "body -"},
+        {"", "/ask", "llm.corp", ""},
+        {",,,", "/ask", "llm.corp", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_string_equal(find("POST", cases[i].target, cases[i].host, cases[i].endpoints),
+                            cases[i].expected);
+}
+
+static void every_api_of_ours_is_in_the_table_once(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < llm_api_count; i++) {
+        assert_ptr_equal(llm_api_find(llm_apis[i]->name), llm_apis[i]);
+        assert_non_null(llm_apis[i]->request);
+        assert_non_null(llm_apis[i]->response);
+        assert_int_not_equal(llm_apis[i]->operation, LLM_OP_NONE);
+    }
+    assert_null(llm_api_find("no.such"));
+}
+
+static void globs(void **state)
+{
+    (void)state;
+    assert_true(glob_match("*", ""));
+    assert_true(glob_match("a*b?c", "a---bxc"));
+    assert_false(glob_match("a*b?c", "a---bc"));
+    assert_true(glob_match("*/chat/*", "/x/chat/"));
+    assert_false(glob_match("", "a"));
+    /* No exponential backtracking. */
+    char text[2001];
+    memset(text, 'a', 2000);
+    text[2000] = '\0';
+    assert_false(glob_match("*a*a*a*a*a*a*a*a*a*a*b", text));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(endpoints_of_the_table),
+        cmocka_unit_test(endpoints_of_the_user),
+        cmocka_unit_test(every_api_of_ours_is_in_the_table_once),
+        cmocka_unit_test(globs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
