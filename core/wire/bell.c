@@ -7,7 +7,7 @@
 /* Whether the file behind fd is a doorbell of ours; reserves its page. */
 static long check_bell(int fd)
 {
-    struct stat status;
+    struct stat status = {0};
     long result = sys_fstat(fd, &status);
     if (result < 0)
         return result;

@@ -12,8 +12,8 @@ static int check_dir(const char *path, int any_file_system)
     long fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
         return (int)fd;
-    struct stat status;
-    struct statfs system;
+    struct stat status = {0};
+    struct statfs system = {0};
     long result = sys_fstat((int)fd, &status);
     if (result == 0)
         result = sys_fstatfs((int)fd, &system);
@@ -46,7 +46,7 @@ static int in_memory(const char *parent)
     long fd = sys_open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return (int)fd;
-    struct statfs system;
+    struct statfs system = {0};
     long result = sys_fstatfs((int)fd, &system);
     sys_close((int)fd);
     if (result < 0)

@@ -12,7 +12,7 @@
 
 uint64_t writer_free_share(int fd)
 {
-    struct statfs system;
+    struct statfs system = {0};
     if (sys_fstatfs(fd, &system) < 0)
         return 0;
     if (system.f_blocks == 0)
@@ -23,7 +23,7 @@ uint64_t writer_free_share(int fd)
 /* The same for one more step: besides, a quarter of a small file system stays the program's. */
 static uint64_t grow_share(int fd)
 {
-    struct statfs system;
+    struct statfs system = {0};
     if (sys_fstatfs(fd, &system) < 0)
         return 0;
     if (system.f_blocks == 0)
@@ -49,7 +49,7 @@ static int open_again(const struct ring_writer *w)
     long fd = sys_open(w->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
         return (int)fd;
-    struct stat status;
+    struct stat status = {0};
     if (sys_fstat((int)fd, &status) < 0 || (uint64_t)status.st_dev != w->device ||
         (uint64_t)status.st_ino != w->inode || (uint64_t)status.st_size != w->mapped_bytes) {
         sys_close((int)fd);

@@ -88,7 +88,7 @@ static int map_file(struct ring_writer *w, int fd, uint64_t max_bytes)
             break;
         blocks /= 2;
     }
-    struct stat status;
+    struct stat status = {0};
     if (result == 0)
         result = (int)sys_fstat(fd, &status);
     if (result == 0) {
@@ -150,7 +150,7 @@ __attribute__((noinline)) static int build(struct ring_writer *w, const char *di
                                            const struct wire_piece *texts, uint32_t text_count)
 {
     char temp[WRITER_PATH_MAX];
-    uint8_t id[16];
+    uint8_t id[16] = {0};
     make_id(id);
     int result = make_path(temp, sizeof(temp), dir, RING_TEMP_PREFIX, info->pid, id);
     if (result == 0)
