@@ -34,7 +34,8 @@ static int meaning(int code)
 
 int db_failed(struct store *s, const char *doing)
 {
-    int err = meaning(sqlite3_errcode(s->db));
+    int code = sqlite3_errcode(s->db);
+    int err = meaning(code);
     (void)db_error(s, err, "%s: cannot %s: %s", s->path, doing, sqlite3_errmsg(s->db));
     if (s->in_transaction) {
         s->failed = true;
@@ -42,12 +43,22 @@ int db_failed(struct store *s, const char *doing)
             (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
         db_forget_caches(s);
     }
+    if (err == ERR_CORRUPT) {
+        s->damaged = true;
+        db_note_suspect(s);
+    }
+    if ((code & 0xff) == SQLITE_FULL) /* what the log holds twice may be the room that is missing */
+        (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     return err;
 }
 
 sqlite3_stmt *db_use(struct store *s, enum statement which, int *err)
 {
     *err = ERR_OK;
+    if (s->db == NULL) { /* it could not be opened again; db_follow tries at the next call */
+        *err = ERR_IO;
+        return NULL;
+    }
     sqlite3_stmt **slot = &s->statements[which];
     if (*slot == NULL && sqlite3_prepare_v3(s->db, db_statement_sql[which], -1,
                                             SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK) {

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/map.h"
+#include "store/idfilter.h"
 #include "store/idmap.h"
 #include "store/store.h"
 
@@ -31,29 +32,33 @@ enum statement {
     TRACE_TOTALS,
     TRACE_BY_ROW,
     TRACE_PAGE,
-    TRACE_ROW_BY_ID,
+    TRACE_ID_BY_ROW,
+    TRACE_FIRST,
     TRACE_TAIL,
-    TRACE_INDEX_FILL,
     TRACE_DELETE,
-    TRACE_UNINDEX,
-    TRACE_PREFIX,
     TRACE_TAIL_PREFIX,
-    TRACE_DELIVERED_ONE,
+    TRACE_IN_RANGE,
     TRACE_RUNNING,
     TRACE_COUNT,
     SPAN_INSERT,
     SPAN_UPDATE,
     SPAN_STATE,
-    SPAN_ROWS_BY_ID,
     SPAN_ID_BY_ROW,
+    SPAN_FIRST,
     SPAN_TAIL,
-    SPAN_INDEX_ADD,
-    SPAN_INDEX_SWEEP,
     SPAN_ROWS_OF_TRACE,
     SPAN_BY_ROW,
     SPAN_NEXT,
     SPAN_RUNNING,
     SPAN_DELETE,
+    SEGMENT_FIND,
+    SEGMENT_RANGE,
+    SEGMENT_INSERT,
+    SEGMENT_ROWS,
+    SEGMENT_DROP,
+    CHUNK_INSERT,
+    CHUNK_DROP,
+    CHUNKS_AFTER,
     OUTBOX_INSERT,
     OUTBOX_NEXT,
     OUTBOX_GET,
@@ -82,6 +87,7 @@ enum statement {
     REMOTE_GET,
     REMOTE_DELETE,
     PURGE_EXPIRED,
+    PURGE_EXPIRED_PART,
     PURGE_OLDEST_DELIVERED,
     PURGE_OLDEST_ANY,
     PURGE_SPANS_OF_TRACE,
@@ -111,6 +117,16 @@ struct db_touched {
     bool dirty;
 };
 
+enum db_ids_kind { IDS_SPAN, IDS_TRACE };
+
+/* What a handle knows of ids without reading the file. */
+struct db_ids {
+    struct idmap recent; /* all rows after the index up to `seen`, and others */
+    int64_t seen;
+    struct idfilter filter; /* all keys in the index up to row `filtered` */
+    int64_t filtered;
+};
+
 struct store {
     sqlite3 *db;
     sqlite3_stmt *statements[STATEMENT_COUNT];
@@ -122,12 +138,12 @@ struct store {
 
     bool in_transaction; /* begun by the caller or by one of our own functions */
     bool failed;         /* the transaction was rolled back; commit has to say so */
+    bool damaged;        /* the file is; db_follow deals with it */
     struct db_meta meta, meta_at_begin;
     struct map touched; /* trace id to struct db_touched */
     struct db_touched *last_touched;
 
-    struct idmap spans, traces; /* rows after the index, and others; see lookup.c */
-    int64_t seen_span, seen_trace;
+    struct db_ids ids[2]; /* by enum db_ids_kind */
     uint64_t seed;
 
     struct buf document;
@@ -171,12 +187,14 @@ int db_migrate(struct store *s, int version);
 int db_open_file(struct store *s, char **notice);
 void db_close_file(struct store *s);
 int db_recover(struct store *s);
+void db_note_suspect(struct store *s);
 /* Opens the file again if another one lies at its place now. */
 int db_follow(struct store *s);
 
 /* write.c: for functions that may run inside the caller's transaction or by themselves. */
 int db_enter(struct store *s, bool *own);
 int db_leave(struct store *s, bool own, int err);
+int db_meta_read(struct store *s, struct db_meta *meta);
 void db_forget_caches(struct store *s);
 
 /* touch.c */
@@ -195,8 +213,22 @@ int db_trace_row(struct store *s, const uint8_t *id, int64_t *row);
 int db_span_row(struct store *s, const uint8_t *id, int64_t *row);
 void db_note_trace(struct store *s, const uint8_t *id, int64_t row);
 void db_note_span(struct store *s, const uint8_t *id, int64_t row);
+/* Memory has every row after the index then. */
+int db_catch_up(struct store *s, enum db_ids_kind kind);
 int64_t db_span_key(const uint8_t *id);
+int64_t db_trace_key(const uint8_t *id);
 void db_span_id(int64_t key, uint8_t *id);
+
+/* segment.c */
+typedef int db_check_fn(struct store *s, const uint8_t *id, int64_t row);
+typedef int db_range_fn(struct store *s, void *user, int64_t row);
+/* The newest row with the key that `check` accepts. ERR_NOENT. */
+int db_segment_find(struct store *s, enum db_ids_kind kind, int64_t key, db_check_fn *check,
+                    const uint8_t *id, int64_t *row);
+int db_segment_range(struct store *s, enum db_ids_kind kind, int64_t low, int64_t high,
+                     db_range_fn *each, void *user);
+int db_segments_drop(struct store *s);
+int db_filter_catch_up(struct store *s, enum db_ids_kind kind, int64_t indexed);
 
 /* ring.c */
 int db_ring_row(struct store *s, const char *ring_id, int64_t *row);

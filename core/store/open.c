@@ -62,9 +62,9 @@ static int set_up_writer(struct store *s)
     /* page_size and auto_vacuum count only while the file is empty. NORMAL with the log: what was
      * committed survives the end of any process; a power cut may take the last moments, but leaves
      * the file whole. */
-    int err = db_exec(s, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;"
+    int err = db_exec(s, "PRAGMA page_size = 16384; PRAGMA auto_vacuum = INCREMENTAL;"
                          "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                         "PRAGMA wal_autocheckpoint = 2048; PRAGMA journal_size_limit = 67108864;"
+                         "PRAGMA wal_autocheckpoint = 1024; PRAGMA journal_size_limit = 67108864;"
                          "PRAGMA cache_size = -32768");
     if (err == ERR_OK)
         err = db_exec(s, "BEGIN IMMEDIATE");
@@ -86,7 +86,7 @@ static void suspect_path(const struct store *s, char *out, size_t size)
     snprintf(out, size, "%s.suspect", s->path);
 }
 
-static void note_suspect(struct store *s)
+void db_note_suspect(struct store *s)
 {
     char path[4200];
     suspect_path(s, path, sizeof(path));
@@ -210,7 +210,7 @@ static int open_reader(struct store *s)
                         "%s is of an older format; `llm-tracer collect` brings it up to date",
                         s->path);
     if (err == ERR_CORRUPT)
-        note_suspect(s);
+        db_note_suspect(s);
     remember_file(s);
     return err;
 }
@@ -257,27 +257,48 @@ static int move_aside(struct store *s, char **notice)
     return ERR_OK;
 }
 
-/* Moves a damaged file aside unless another process has just done so; *notice as for store_open. */
-static int replace_damaged(struct store *s, char **notice)
+/* Held while a writer opens the file (shared) and while one moves it aside (exclusive), so that no
+ * one opens a file whose log was just taken away. -1: none; opening goes on without. */
+static int lock_file(struct store *s, int how)
 {
-    char lock[4200];
-    snprintf(lock, sizeof(lock), "%s.lock", s->path);
-    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX) != 0) {
-        int err = db_error(s, ERR_IO, "%s: %s", lock, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return err;
+    char path[4200];
+    snprintf(path, sizeof(path), "%s.lock", s->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && flock(fd, how) != 0) {
+        close(fd);
+        fd = -1;
     }
+    return fd;
+}
+
+static void unlock_file(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static bool same_file(const struct store *s)
+{
+    struct stat st;
+    return stat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
+}
+
+/* Moves a damaged file aside, unless another process has just done so, and opens what is there.
+ * known: the damage was met in the file that this handle had open; else it is looked for again. */
+static int replace_damaged(struct store *s, bool known, char **notice)
+{
+    int lock = lock_file(s, LOCK_EX);
+    if (lock < 0)
+        return db_error(s, ERR_IO, "%s.lock: %s", s->path, strerror(errno));
     db_close_file(s);
-    int err = open_writer(s);
+    int err = known && same_file(s) ? ERR_CORRUPT : open_writer(s);
     if (err == ERR_CORRUPT) {
         db_close_file(s);
         err = move_aside(s, notice);
         if (err == ERR_OK)
             err = open_writer(s);
     }
-    close(fd);
+    unlock_file(lock);
     return err;
 }
 
@@ -296,21 +317,25 @@ int db_open_file(struct store *s, char **notice)
 {
     if (s->mode == STORE_READ)
         return open_reader(s);
+    int lock = lock_file(s, LOCK_SH);
     int err = open_writer(s);
-    return err == ERR_CORRUPT ? replace_damaged(s, notice) : err;
+    unlock_file(lock);
+    return err == ERR_CORRUPT ? replace_damaged(s, false, notice) : err;
 }
 
-/* Damage found while running: a reader leaves a note for the next writer, a writer begins anew. */
+/* Damage met while running: a reader leaves a note for the next writer, a writer begins anew. */
 int db_recover(struct store *s)
 {
-    note_suspect(s);
+    s->damaged = false;
     if (s->mode == STORE_READ)
         return ERR_CORRUPT;
     char *notice = NULL;
     db_forget_caches(s);
-    int err = replace_damaged(s, &notice);
+    int err = replace_damaged(s, true, &notice);
     if (err == ERR_OK)
         err = restore_destinations(s);
+    if (err != ERR_OK)
+        db_close_file(s);
     if (notice != NULL)
         (void)db_error(s, ERR_CORRUPT, "%s", notice);
     free(notice);
@@ -319,8 +344,9 @@ int db_recover(struct store *s)
 
 int db_follow(struct store *s)
 {
-    struct stat st;
-    if (s->db != NULL && stat(s->path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode)
+    if (s->damaged && s->db != NULL && s->mode == STORE_WRITE)
+        return db_recover(s);
+    if (s->db != NULL && same_file(s))
         return ERR_OK;
     db_forget_caches(s);
     db_close_file(s);
@@ -337,15 +363,18 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, char *
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure_sqlite);
     *out = NULL;
-    *notice = NULL;
+    if (notice != NULL)
+        *notice = NULL;
     struct store *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return ERR_NOMEM;
     s->mode = mode;
     id_random((uint8_t *)&s->seed, sizeof(s->seed));
     map_init(&s->touched);
-    idmap_init(&s->spans, s->seed);
-    idmap_init(&s->traces, s->seed);
+    for (int kind = IDS_SPAN; kind <= IDS_TRACE; kind++) {
+        idmap_init(&s->ids[kind].recent, s->seed);
+        idfilter_init(&s->ids[kind].filter, s->seed);
+    }
     buf_init(&s->document, DB_DOCUMENT_MAX);
     s->dir = strdup(dir);
     int err = ERR_NOMEM;
@@ -371,8 +400,10 @@ void store_close(struct store *s)
     store_rollback(s);
     db_close_file(s);
     db_drop_touched(s);
-    idmap_release(&s->spans);
-    idmap_release(&s->traces);
+    for (int kind = IDS_SPAN; kind <= IDS_TRACE; kind++) {
+        idmap_release(&s->ids[kind].recent);
+        idfilter_release(&s->ids[kind].filter);
+    }
     buf_release(&s->document);
     for (size_t i = 0; i < s->known_count; i++)
         destination_release(&s->known[i]);

@@ -1,12 +1,10 @@
-/* Retention, and the indexes that are filled behind. */
+/* Retention. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "store/db.h"
 
 #define SPANS_A_STEP 1000
-#define BATCH_MIN    4096
-#define BATCH_MAX    32768
 
 static int delete_span(struct store *s, int64_t row)
 {
@@ -21,8 +19,15 @@ static int delete_span(struct store *s, int64_t row)
     return err != ERR_OK ? err : db_run(s, SPAN_DELETE, "i", row);
 }
 
-/* Deletes at most SPANS_A_STEP spans of the trace; returns how many. */
-static int delete_spans(struct store *s, int64_t trace)
+/* What goes next: a trace with all its spans, or those of its spans that began before a time. */
+struct victim {
+    int64_t trace;
+    int64_t before;
+    bool whole;
+};
+
+/* Deletes at most SPANS_A_STEP spans, oldest first; returns how many. */
+static int delete_spans(struct store *s, const struct victim *victim)
 {
     int64_t *rows = malloc(SPANS_A_STEP * sizeof(*rows));
     if (rows == NULL)
@@ -31,7 +36,7 @@ static int delete_spans(struct store *s, int64_t trace)
     int err;
     sqlite3_stmt *st = db_use(s, PURGE_SPANS_OF_TRACE, &err);
     if (st != NULL) {
-        db_bind(st, "ii", trace, (int64_t)SPANS_A_STEP);
+        db_bind(st, "iii", victim->trace, (int64_t)SPANS_A_STEP, victim->before);
         while (count < SPANS_A_STEP && (err = db_step(s, st)) == 1)
             rows[count++] = sqlite3_column_int64(st, 0);
         sqlite3_reset(st);
@@ -56,8 +61,6 @@ static int delete_trace(struct store *s, int64_t row)
     err = first == 0 ? ERR_OK : db_run(s, OUTBOX_DELETE_OF_TRACE, "iii", row, first, last);
     if (err == ERR_OK)
         err = db_run(s, REMOTE_DELETE, "t", id_to_hex(id, TRACE_ID_LEN, hex));
-    if (err == ERR_OK)
-        err = db_run(s, TRACE_UNINDEX, "b", (const void *)id, TRACE_ID_LEN);
     if (err == ERR_OK)
         err = db_run(s, TRACE_DELETE, "i", row);
     if (err == ERR_OK) {
@@ -85,14 +88,25 @@ static int bytes_in_use(struct store *s, int64_t *bytes, int64_t *unused)
     return err;
 }
 
-/* The next trace to go. ERR_NOENT: none has to. */
-static int choose(struct store *s, int64_t older_than, int64_t max_bytes, int64_t *row)
+static int choose_expired(struct store *s, int64_t older_than, struct victim *out)
 {
-    int err = ERR_NOENT;
-    if (older_than > 0)
-        err = db_int(s, row, PURGE_EXPIRED, "i", older_than);
+    if (older_than <= 0)
+        return ERR_NOENT;
+    int err = db_int(s, &out->trace, PURGE_EXPIRED, "i", older_than);
+    if (err != ERR_NOENT)
+        return err;
+    *out = (struct victim){.before = older_than};
+    return db_int(s, &out->trace, PURGE_EXPIRED_PART, "i", older_than);
+}
+
+/* ERR_NOENT: nothing has to go. */
+static int choose(struct store *s, int64_t older_than, int64_t max_bytes, struct victim *out)
+{
+    *out = (struct victim){.before = INT64_MAX, .whole = true};
+    int err = choose_expired(s, older_than, out);
     if (err != ERR_NOENT || max_bytes <= 0)
         return err;
+    *out = (struct victim){.before = INT64_MAX, .whole = true};
     int64_t bytes;
     int64_t unused;
     err = bytes_in_use(s, &bytes, &unused);
@@ -100,8 +114,8 @@ static int choose(struct store *s, int64_t older_than, int64_t max_bytes, int64_
         return err;
     if (bytes <= max_bytes)
         return ERR_NOENT;
-    err = db_int(s, row, PURGE_OLDEST_DELIVERED, "");
-    return err == ERR_NOENT ? db_int(s, row, PURGE_OLDEST_ANY, "") : err;
+    err = db_int(s, &out->trace, PURGE_OLDEST_DELIVERED, "");
+    return err == ERR_NOENT ? db_int(s, &out->trace, PURGE_OLDEST_ANY, "") : err;
 }
 
 /* Gives free pages at the file's end back, a few at a time. */
@@ -128,100 +142,25 @@ int store_purge(struct store *s, int64_t older_than, int64_t max_bytes)
     int purged = 0;
     int spans = 0;
     while (err == ERR_OK && spans < SPANS_A_STEP) {
-        int64_t row;
+        struct victim victim;
         err = db_flush_touched(s);
         if (err == ERR_OK)
-            err = choose(s, older_than, max_bytes, &row);
-        int deleted = err == ERR_OK ? delete_spans(s, row) : 0;
+            err = choose(s, older_than, max_bytes, &victim);
+        int deleted = err == ERR_OK ? delete_spans(s, &victim) : 0;
         if (deleted < 0)
             err = deleted;
         spans += deleted + 1;
-        if (err == ERR_OK && deleted < SPANS_A_STEP)
-            err = delete_trace(s, row);
+        if (err == ERR_OK && victim.whole && deleted < SPANS_A_STEP)
+            err = delete_trace(s, victim.trace);
         if (err == ERR_OK)
             purged++;
     }
     if (err == ERR_NOENT)
         err = ERR_OK;
+    if (err == ERR_OK && purged > 0)
+        err = db_segments_drop(s);
     if (err == ERR_OK)
         err = shrink(s, max_bytes);
     err = db_leave(s, own, err);
     return err < 0 ? err : purged;
-}
-
-static int by_key(const void *a, const void *b)
-{
-    int64_t x = (int64_t)((const struct idmap_entry *)a)->key;
-    int64_t y = (int64_t)((const struct idmap_entry *)b)->key;
-    return (x > y) - (x < y);
-}
-
-/* The rows (after, to] with their ids, sorted by id; new memory. */
-static int collect_tail(struct store *s, int64_t after, int64_t to, struct idmap_entry **out,
-                        size_t *count)
-{
-    *count = 0;
-    *out = malloc((size_t)(to - after) * sizeof(**out));
-    if (*out == NULL)
-        return ERR_NOMEM;
-    int err;
-    sqlite3_stmt *st = db_use(s, SPAN_TAIL, &err);
-    if (st == NULL)
-        return err;
-    db_bind(st, "i", after);
-    while ((err = db_step(s, st)) == 1) {
-        int64_t row = sqlite3_column_int64(st, 0);
-        if (row > to)
-            break;
-        (*out)[(*count)++] =
-            (struct idmap_entry){.key = (uint64_t)sqlite3_column_int64(st, 1), .row = row};
-    }
-    sqlite3_reset(st);
-    qsort(*out, *count, sizeof(**out), by_key);
-    return err < 0 ? err : ERR_OK;
-}
-
-static int index_spans(struct store *s, int64_t to)
-{
-    struct idmap_entry *rows = NULL;
-    size_t count = 0;
-    int err = collect_tail(s, s->meta.indexed_span, to, &rows, &count);
-    for (size_t i = 0; i < count && err == ERR_OK; i++)
-        err = db_run(s, SPAN_INDEX_ADD, "ii", (int64_t)rows[i].key, rows[i].row);
-    free(rows);
-    if (err == ERR_OK)
-        s->meta.indexed_span = to;
-    return err;
-}
-
-/* A batch that is small beside the index would touch a page for each of its rows. */
-static int64_t batch_size(int64_t indexed)
-{
-    int64_t size = indexed / 16;
-    return size < BATCH_MIN ? BATCH_MIN : size > BATCH_MAX ? BATCH_MAX : size;
-}
-
-int store_index_step(struct store *s)
-{
-    bool own;
-    int err = db_enter(s, &own);
-    if (err != ERR_OK)
-        return err;
-    int done = 0;
-    int64_t waiting = s->meta.next_span - 1 - s->meta.indexed_span;
-    if (waiting >= batch_size(s->meta.indexed_span)) {
-        done = (int)(waiting < BATCH_MAX ? waiting : BATCH_MAX);
-        err = index_spans(s, s->meta.indexed_span + done);
-    }
-    waiting = s->meta.next_trace - 1 - s->meta.indexed_trace;
-    if (err == ERR_OK && waiting >= batch_size(s->meta.indexed_trace)) {
-        int64_t count = waiting < BATCH_MAX ? waiting : BATCH_MAX;
-        err =
-            db_run(s, TRACE_INDEX_FILL, "ii", s->meta.indexed_trace, s->meta.indexed_trace + count);
-        if (err == ERR_OK)
-            s->meta.indexed_trace += count;
-        done += (int)count;
-    }
-    err = db_leave(s, own, err);
-    return err < 0 ? err : done;
 }

@@ -151,47 +151,73 @@ static int prefix_range(const char *hex, uint8_t *low, uint8_t *high)
     return err != ERR_OK ? err : id_from_hex(text, TRACE_ID_LEN, high);
 }
 
-/* Adds the rows that the statement gives to *row; ERR_EXIST at a second one. */
-static int take_one(struct store *s, sqlite3_stmt *st, int64_t *row)
+struct prefix {
+    uint8_t low[TRACE_ID_LEN];
+    uint8_t high[TRACE_ID_LEN];
+    int64_t row; /* the one found, or 0 */
+};
+
+/* Takes the row when its id has the prefix. ERR_EXIST: there was one before. */
+static int take_if_in_prefix(struct store *s, void *user, int64_t row)
 {
-    int err;
+    struct prefix *p = user;
+    int64_t found = 0;
+    int err = db_int(s, &found, TRACE_IN_RANGE, "ibb", row, (const void *)p->low, TRACE_ID_LEN,
+                     (const void *)p->high, TRACE_ID_LEN);
+    if (err == ERR_NOENT || (err == ERR_OK && p->row == row))
+        return ERR_OK;
+    if (err == ERR_OK && p->row != 0)
+        return ERR_EXIST;
+    p->row = row;
+    return err;
+}
+
+/* Those that are not in the index yet. */
+static int find_in_tail(struct store *s, struct prefix *p)
+{
+    int64_t indexed = 0;
+    int err = db_int(s, &indexed, META_INDEXED, "");
+    sqlite3_stmt *st = err == ERR_OK ? db_use(s, TRACE_TAIL_PREFIX, &err) : NULL;
+    if (st == NULL)
+        return err;
+    db_bind(st, "bbi", (const void *)p->low, TRACE_ID_LEN, (const void *)p->high, TRACE_ID_LEN,
+            indexed);
     while ((err = db_step(s, st)) == 1) {
-        int64_t found = sqlite3_column_int64(st, 0);
-        if (*row != 0 && *row != found) {
+        int64_t row = sqlite3_column_int64(st, 0);
+        if (p->row != 0 && p->row != row) {
             sqlite3_reset(st);
             return ERR_EXIST;
         }
-        *row = found;
+        p->row = row;
     }
     return err;
+}
+
+/* The bounds of db_trace_key: the hash in its second half may be anything. */
+static int64_t key_bound(const uint8_t *id, uint32_t rest)
+{
+    uint64_t first =
+        (uint64_t)id[0] << 24 | (uint64_t)id[1] << 16 | (uint64_t)id[2] << 8 | (uint64_t)id[3];
+    return (int64_t)(first << 32 | rest);
 }
 
 int store_find_trace(struct store *s, const char *hex, struct trace **out)
 {
     *out = NULL;
-    uint8_t low[TRACE_ID_LEN];
-    uint8_t high[TRACE_ID_LEN];
-    if (prefix_range(hex, low, high) != ERR_OK)
+    struct prefix p = {.row = 0};
+    if (prefix_range(hex, p.low, p.high) != ERR_OK)
         return db_error(s, ERR_BAD, "an id is 4 to 32 hexadecimal digits");
+    if (strlen(hex) == (size_t)2 * TRACE_ID_LEN)
+        return store_get_trace(s, p.low, out);
     int err = settle(s);
-    sqlite3_stmt *st = err == ERR_OK ? db_use(s, TRACE_PREFIX, &err) : NULL;
-    if (st == NULL)
-        return err;
-    int64_t row = 0;
-    db_bind(st, "bb", (const void *)low, TRACE_ID_LEN, (const void *)high, TRACE_ID_LEN);
-    err = take_one(s, st, &row);
-    /* Then those that are not in the index yet. */
-    int64_t indexed = 0;
     if (err == ERR_OK)
-        err = db_int(s, &indexed, META_INDEXED, "");
-    if (err == ERR_OK && (st = db_use(s, TRACE_TAIL_PREFIX, &err)) != NULL) {
-        db_bind(st, "bbi", (const void *)low, TRACE_ID_LEN, (const void *)high, TRACE_ID_LEN,
-                indexed);
-        err = take_one(s, st, &row);
-    }
+        err = find_in_tail(s, &p); /* before the index: a row may move there meanwhile */
+    if (err == ERR_OK)
+        err = db_segment_range(s, IDS_TRACE, key_bound(p.low, 0), key_bound(p.high, UINT32_MAX),
+                               take_if_in_prefix, &p);
     if (err != ERR_OK)
         return err;
-    return row == 0 ? ERR_NOENT : get_trace(s, row, out);
+    return p.row == 0 ? ERR_NOENT : get_trace(s, p.row, out);
 }
 
 static int each_of_store(struct store *s, span_fn *each, void *user)

@@ -4,8 +4,7 @@
 #include "store/db.h"
 
 /* Each entry takes the file from that version to the next; what is here is never changed once it
- * was released. Rows are appended in order; the two tables *_ids are filled behind in sorted
- * batches, since an insert at a random place of an index costs more than the rest of a span. */
+ * was released. Rows are appended in order, and so is the index of ids (segment.c). */
 static const char *const migrations[] = {
     "CREATE TABLE meta("
     " id INTEGER PRIMARY KEY CHECK (id = 1), next_span INTEGER, next_trace INTEGER,"
@@ -22,7 +21,6 @@ static const char *const migrations[] = {
     " tags TEXT, output TEXT);"
     "CREATE INDEX trace_start ON trace(start_time);"
     "CREATE INDEX trace_running ON trace(ring) WHERE end_time = 0;"
-    "CREATE TABLE trace_ids(id BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;"
 
     "CREATE TABLE span("
     " row INTEGER PRIMARY KEY, id INTEGER NOT NULL, trace INTEGER NOT NULL,"
@@ -31,7 +29,13 @@ static const char *const migrations[] = {
     " destinations TEXT, document TEXT NOT NULL);"
     "CREATE INDEX span_trace ON span(trace);"
     "CREATE INDEX span_running ON span(ring) WHERE end_time = 0;"
-    "CREATE TABLE span_ids(id INTEGER, row INTEGER, PRIMARY KEY(id, row)) WITHOUT ROWID;"
+    /* kind: enum db_ids_kind; entries: segment.c */
+    "CREATE TABLE id_segment("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, first_row INTEGER NOT NULL,"
+    " last_row INTEGER NOT NULL);"
+    "CREATE TABLE id_chunk("
+    " segment INTEGER NOT NULL, first_key INTEGER NOT NULL, entries BLOB NOT NULL,"
+    " PRIMARY KEY(segment, first_key));"
 
     "CREATE TABLE outbox("
     " seq INTEGER PRIMARY KEY, destination INTEGER NOT NULL, op INTEGER NOT NULL,"
@@ -114,16 +118,13 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
                    " AND (?5 IS NULL OR instr(lower(name), lower(?5)) > 0)"
                    " AND (?6 IS NULL OR instr(lower(coalesce(models, model)), lower(?6)) > 0)"
                    " ORDER BY start_time DESC, row DESC",
-    [TRACE_ROW_BY_ID] = "SELECT row FROM trace_ids WHERE id = ?1",
+    [TRACE_ID_BY_ROW] = "SELECT id FROM trace WHERE row = ?1",
+    [TRACE_FIRST] = "SELECT coalesce(min(row), 0) FROM trace",
+    [SPAN_FIRST] = "SELECT coalesce(min(row), 0) FROM span",
     [TRACE_TAIL] = "SELECT row, id FROM trace WHERE row > ?1",
-    [TRACE_INDEX_FILL] = "INSERT OR IGNORE INTO trace_ids SELECT id, row FROM trace"
-                         " WHERE row > ?1 AND row <= ?2 ORDER BY id",
     [TRACE_DELETE] = "DELETE FROM trace WHERE row = ?1",
-    [TRACE_UNINDEX] = "DELETE FROM trace_ids WHERE id = ?1",
-    [TRACE_PREFIX] = "SELECT t.row FROM trace_ids i CROSS JOIN trace t ON t.row = i.row"
-                     " WHERE i.id BETWEEN ?1 AND ?2 LIMIT 2",
+    [TRACE_IN_RANGE] = "SELECT row FROM trace WHERE row = ?1 AND id BETWEEN ?2 AND ?3",
     [TRACE_TAIL_PREFIX] = "SELECT row FROM trace WHERE row > ?3 AND id BETWEEN ?1 AND ?2 LIMIT 2",
-    [TRACE_DELIVERED_ONE] = "UPDATE trace SET waiting = waiting - 1 WHERE row = ?1 AND waiting > 0",
     [TRACE_RUNNING] = "SELECT row, id, destinations FROM trace WHERE ring = ?1 AND end_time = 0",
     [TRACE_COUNT] = "SELECT count(*), coalesce(sum(span_count), 0) FROM trace",
     [SPAN_INSERT] = "INSERT INTO span VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -131,16 +132,31 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
                     " tokens_output = ?5, cost = ?6, failed = ?7, document = ?8 WHERE row = ?1",
     [SPAN_STATE] = "SELECT trace, end_time, tokens_input, tokens_output, cost, failed,"
                    " destinations, id FROM span WHERE row = ?1",
-    [SPAN_ROWS_BY_ID] = "SELECT row FROM span_ids WHERE id = ?1 ORDER BY row DESC",
     [SPAN_ID_BY_ROW] = "SELECT id FROM span WHERE row = ?1",
     [SPAN_TAIL] = "SELECT row, id FROM span WHERE row > ?1",
-    [SPAN_INDEX_ADD] = "INSERT OR IGNORE INTO span_ids VALUES(?1, ?2)",
-    [SPAN_INDEX_SWEEP] = "DELETE FROM span_ids WHERE row < ?1",
     [SPAN_ROWS_OF_TRACE] = "SELECT row FROM span WHERE trace = ?1 ORDER BY start_time, row",
     [SPAN_BY_ROW] = "SELECT " SPAN_COLUMNS " FROM span WHERE row = ?1",
     [SPAN_NEXT] = "SELECT " SPAN_COLUMNS " FROM span WHERE row > ?1 ORDER BY row LIMIT 1",
     [SPAN_RUNNING] = "SELECT row FROM span WHERE ring = ?1 AND end_time = 0 LIMIT 1",
     [SPAN_DELETE] = "DELETE FROM span WHERE row = ?1",
+    /* Of each segment, newest first, the one chunk that can hold key ?2. */
+    [SEGMENT_FIND] =
+        "SELECT (SELECT entries FROM id_chunk c WHERE c.segment = g.id AND c.first_key <= ?2"
+        " ORDER BY c.first_key DESC LIMIT 1), g.first_row FROM id_segment g WHERE g.kind = ?1"
+        " ORDER BY g.id DESC",
+    [SEGMENT_RANGE] =
+        "SELECT c.entries, g.first_row FROM id_segment g CROSS JOIN id_chunk c ON c.segment = g.id"
+        " AND c.first_key <= ?3 AND c.first_key >= coalesce((SELECT max(first_key) FROM id_chunk d"
+        " WHERE d.segment = g.id AND d.first_key <= ?2), ?2) WHERE g.kind = ?1",
+    [SEGMENT_INSERT] = "INSERT INTO id_segment(kind, first_row, last_row) VALUES(?1, ?2, ?3)",
+    [SEGMENT_ROWS] =
+        "SELECT coalesce(sum(last_row - first_row + 1), 0) FROM id_segment WHERE kind = ?1",
+    [SEGMENT_DROP] = "DELETE FROM id_segment WHERE kind = ?1 AND last_row < ?2",
+    [CHUNK_INSERT] = "INSERT INTO id_chunk VALUES(?1, ?2, ?3)",
+    [CHUNK_DROP] = "DELETE FROM id_chunk WHERE segment IN"
+                   " (SELECT id FROM id_segment WHERE kind = ?1 AND last_row < ?2)",
+    [CHUNKS_AFTER] = "SELECT c.entries FROM id_segment g CROSS JOIN id_chunk c ON c.segment = g.id"
+                     " WHERE g.kind = ?1 AND g.last_row > ?2",
     [OUTBOX_INSERT] = "INSERT INTO outbox(seq, destination, op, trace, span)"
                       " VALUES(?1, ?2, ?3, ?4, ?5)",
     [OUTBOX_NEXT] = "SELECT o.seq, o.op, o.trace, o.span, o.attempts, t.id, s.id FROM outbox o"
@@ -186,10 +202,16 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
     [REMOTE_DELETE] = "DELETE FROM remote WHERE local = ?1",
     [PURGE_EXPIRED] = "SELECT row FROM trace WHERE start_time < ?1 AND last_time < ?1"
                       " AND waiting = 0 AND running = 0 ORDER BY start_time LIMIT 1",
+    /* A trace that goes on, such as a long-lived process's: its first spans are too old. */
+    [PURGE_EXPIRED_PART] =
+        "SELECT t.row FROM trace t WHERE t.start_time < ?1 AND t.waiting = 0 AND"
+        " (SELECT s.start_time FROM span s WHERE s.trace = t.row ORDER BY s.row LIMIT 1) < ?1"
+        " ORDER BY t.start_time LIMIT 1",
     [PURGE_OLDEST_DELIVERED] = "SELECT row FROM trace WHERE waiting = 0 AND running = 0"
                                " AND end_time > 0 ORDER BY start_time LIMIT 1",
     [PURGE_OLDEST_ANY] = "SELECT row FROM trace ORDER BY start_time LIMIT 1",
-    [PURGE_SPANS_OF_TRACE] = "SELECT row FROM span WHERE trace = ?1 LIMIT ?2",
+    [PURGE_SPANS_OF_TRACE] = "SELECT row FROM span WHERE trace = ?1 AND start_time < ?3"
+                             " ORDER BY row LIMIT ?2",
     [PAGE_COUNT] = "PRAGMA page_count",
     [FREE_COUNT] = "PRAGMA freelist_count",
     [PAGE_SIZE] = "PRAGMA page_size",

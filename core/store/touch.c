@@ -180,8 +180,12 @@ void db_touch_model(struct db_touched *t, const struct span *span, bool ended)
 
 void db_touch_error(struct db_touched *t, const char *error)
 {
-    if (t->error == NULL && error != NULL)
-        t->error = strndup(error, ERROR_MAX);
+    if (t->error != NULL || error == NULL)
+        return;
+    size_t len = strnlen(error, ERROR_MAX);
+    while (error[len] != '\0' && len > 0 && ((unsigned char)error[len] & 0xc0) == 0x80)
+        len--; /* not in the middle of a character */
+    t->error = strndup(error, len);
 }
 
 int db_queue(struct store *s, struct db_touched *t, enum outbox_op op, int64_t span_row,

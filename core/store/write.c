@@ -9,13 +9,16 @@
 void db_forget_caches(struct store *s)
 {
     db_drop_touched(s);
-    idmap_clear(&s->spans);
-    idmap_clear(&s->traces);
-    s->seen_span = s->seen_trace = 0;
+    for (int kind = IDS_SPAN; kind <= IDS_TRACE; kind++) {
+        idmap_clear(&s->ids[kind].recent);
+        s->ids[kind].seen = 0;
+        idfilter_release(&s->ids[kind].filter);
+        s->ids[kind].filtered = 0;
+    }
     s->ring_row = 0;
 }
 
-static int load_meta(struct store *s)
+int db_meta_read(struct store *s, struct db_meta *meta)
 {
     int err;
     sqlite3_stmt *st = db_use(s, META_GET, &err);
@@ -24,7 +27,7 @@ static int load_meta(struct store *s)
     err = db_step(s, st);
     if (err != 1)
         return err < 0 ? err : db_error(s, ERR_CORRUPT, "%s: its counters are missing", s->path);
-    s->meta = (struct db_meta){
+    *meta = (struct db_meta){
         .next_span = sqlite3_column_int64(st, 0),
         .next_trace = sqlite3_column_int64(st, 1),
         .next_seq = sqlite3_column_int64(st, 2),
@@ -32,7 +35,6 @@ static int load_meta(struct store *s)
         .indexed_trace = sqlite3_column_int64(st, 4),
         .purged_traces = sqlite3_column_int64(st, 5),
     };
-    s->meta_at_begin = s->meta;
     sqlite3_reset(st);
     return ERR_OK;
 }
@@ -46,7 +48,8 @@ static int begin(struct store *s)
         return err;
     s->in_transaction = true;
     s->failed = false;
-    err = load_meta(s);
+    err = db_meta_read(s, &s->meta);
+    s->meta_at_begin = s->meta;
     if (err != ERR_OK) {
         store_rollback(s);
         return err;
@@ -61,9 +64,7 @@ int store_begin(struct store *s)
     if (s->in_transaction)
         return db_error(s, ERR_BUSY, "%s: a transaction is open already", s->path);
     int err = begin(s);
-    if (err == ERR_CORRUPT && (err = db_recover(s)) == ERR_OK)
-        err = begin(s);
-    return err;
+    return err == ERR_CORRUPT && s->damaged ? begin(s) : err; /* in a new file then */
 }
 
 static int save_meta(struct store *s)
@@ -86,8 +87,6 @@ int store_commit(struct store *s)
         err = db_run(s, COMMIT, "");
     if (err != ERR_OK) {
         store_rollback(s);
-        if (err == ERR_CORRUPT)
-            (void)db_recover(s);
         return err;
     }
     s->in_transaction = false;
@@ -99,7 +98,7 @@ void store_rollback(struct store *s)
 {
     if (!s->in_transaction)
         return;
-    if (!sqlite3_get_autocommit(s->db))
+    if (s->db != NULL && !sqlite3_get_autocommit(s->db))
         (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->in_transaction = s->failed = false;
     db_forget_caches(s);
