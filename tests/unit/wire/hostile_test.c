@@ -143,7 +143,8 @@ static void mutate(uint8_t *ring, size_t size)
             break;
         case 1: /* table */
         case 2:
-            at = RING_TABLE_OFFSET + any((uint32_t)blocks) * sizeof(struct ring_block) + any(3) * 8;
+            at = RING_TABLE_OFFSET + any((uint32_t)blocks) * sizeof(struct ring_block) +
+                 any(3) * UINT64_C(8);
             break;
         case 3: /* the first records */
             at = first + any((uint32_t)blocks) * (uint64_t)RING_BLOCK_SIZE + any(1000);
@@ -293,11 +294,10 @@ static void damage_is_passed_over(void **state)
     assert_int_equal(ring_reader_new(&r, w.path), 0);
     for (uint32_t i = 0; i < 10; i++)
         assert_int_equal(put_numbered(&w, 1, i, payload, sizeof(payload)), 0);
-    uint32_t block = 0;
+    uint32_t block = 0; /* the one they are in; 760: five records of 152 bytes back */
     while (w.table[block].committed < 1000)
         block++;
-    memset(w.blocks + (size_t)block * RING_BLOCK_SIZE + w.table[block].committed - 5 * 152, 0xff,
-           64);
+    memset(w.blocks + (size_t)block * RING_BLOCK_SIZE + w.table[block].committed - 760, 0xff, 64);
     e.r = r;
     int corrupt = 0, calls = 0;
     for (; ring_reader_pending(r) && calls < 200; calls++)

@@ -74,10 +74,9 @@ static uint32_t length_of(uint64_t which)
 
 struct producer {
     struct ring_writer *w;
+    uint64_t count, lost, lost_bytes;
     uint32_t who;
-    uint64_t count;
     bool keep_trying; /* a record that found no room is written again */
-    uint64_t lost, lost_bytes;
 };
 
 static void *produce(void *arg)
@@ -87,8 +86,7 @@ static void *produce(void *arg)
     for (uint64_t i = 0; i < p->count; i++) {
         uint32_t length = length_of(i);
         fill_payload(payload, length, p->who, i);
-        int err;
-        while ((err = put_numbered(p->w, p->who, i, payload, length)) == -ENOBUFS) {
+        while (put_numbered(p->w, p->who, i, payload, length) == -ENOBUFS) {
             p->lost++;
             p->lost_bytes += length;
             if (!p->keep_trying)
@@ -138,7 +136,7 @@ static void threads_lose_nothing(void **state)
     consumer_init(&c, each);
     int64_t start = clock_boot_ns();
     for (uint32_t i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){&w, i, each, true, 0, 0};
+        producers[i] = (struct producer){&w, each, 0, 0, i, true};
         assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
     }
     while (c.records < each * PRODUCERS && clock_boot_ns() - start < 60 * NS_PER_SEC)
@@ -176,7 +174,7 @@ static void processes_lose_nothing(void **state)
                 _exit(1);
             if (write(pipes[1], w.path, sizeof(w.path)) != sizeof(w.path))
                 _exit(2);
-            struct producer p = {&w, i, each, true, 0, 0};
+            struct producer p = {&w, each, 0, 0, i, true};
             produce(&p);
             _exit(0);
         }
@@ -214,7 +212,7 @@ static void room_means_no_loss(void **state)
     for (int round = 0; round < 20; round++) {
         assert_int_equal(open_writer(&w, dir, 16 * MB), 0);
         for (uint32_t i = 0; i < PRODUCERS; i++) {
-            producers[i] = (struct producer){&w, i, 10000, false, 0, 0};
+            producers[i] = (struct producer){&w, 10000, 0, 0, i, false};
             assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
         }
         for (uint32_t i = 0; i < PRODUCERS; i++)
@@ -240,7 +238,7 @@ static void blocks_come_and_go(void **state)
     consumer_init(&c, each);
     int64_t start = clock_boot_ns();
     for (uint32_t i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){&w, i, each, true, 0, 0};
+        producers[i] = (struct producer){&w, each, 0, 0, i, true};
         assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
     }
     while (c.records < each * PRODUCERS && clock_boot_ns() - start < 30 * NS_PER_SEC) {
@@ -273,7 +271,7 @@ static void gaps_are_counted(void **state)
     assert_int_equal(open_writer(&w, dir, 4 * MB), 0);
     consumer_init(&c, each);
     for (uint32_t i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){&w, i, each, false, 0, 0};
+        producers[i] = (struct producer){&w, each, 0, 0, i, false};
         assert_int_equal(pthread_create(&threads[i], NULL, produce, &producers[i]), 0);
     }
     for (uint32_t i = 0; i < PRODUCERS; i++) {
@@ -282,7 +280,7 @@ static void gaps_are_counted(void **state)
         lost_bytes += producers[i].lost_bytes;
     }
     for (uint64_t i = 0; i < each; i++)
-        written_bytes += PRODUCERS * length_of(i);
+        written_bytes += (uint64_t)PRODUCERS * length_of(i);
     assert_int_equal(ring_reader_new(&r, w.path), 0);
     for (int i = 0; i < 100; i++)
         consumer_round(&c, r);

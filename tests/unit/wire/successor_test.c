@@ -58,7 +58,7 @@ static void collect(struct judged *j, const char *path, unsigned seed)
     j->count = 0;
     uint32_t from = 0;
     for (;;) {
-        if (ring_reader_poll(r, 32 * 1024, judge, j) < 0)
+        if (ring_reader_poll(r, MB / 32, judge, j) < 0)
             _exit(2);
         bool chosen[RECORDS] = {false};
         for (uint32_t i = from; i < j->count; i++) {
