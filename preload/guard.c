@@ -3,8 +3,9 @@
  * lying above, or lying too far away. */
 #include "track.h"
 
-#define NESTED_WITHIN 16384 /* bytes of stack between a public function and another one inside it  \
-                             */
+#define NESTED_WITHIN                                                                              \
+    16384 /* bytes of stack between a public function and another one inside it                    \
+           */
 
 static _Thread_local struct {
     track_key key;

@@ -1,0 +1,535 @@
+/* Every scenario runs a client program twice, without and with the preloaded object: its output,
+ * exit code and errno must be the same, and what was captured must equal, byte for byte and in both
+ * directions, what the server at the other end has seen. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ring_streams.h"
+#include "tls_peer.h"
+#include "wire/record.h"
+
+#define ARGUMENTS   12
+#define OUTPUT_MAX  (1 << 20)
+#define RUN_SECONDS 20
+
+enum comparison {
+    EACH,   /* every connection of the server has one captured stream of its own */
+    JOINED, /* the captured streams, one after the other, are the server's connections */
+    NOTHING /* no byte is captured */
+};
+
+struct scenario {
+    const char *name;
+    enum wire_layer layer;
+    enum comparison comparison;
+    const char *arguments[ARGUMENTS]; /* @PORT, @URL and @DIR are replaced */
+    const char *environment;          /* NAME=value, for both runs */
+    const char *host;                 /* what the connection record must say; NULL: anything */
+    bool refuse_early;                /* the server refuses early data */
+    bool eof;                         /* the end of the peer's side must be there */
+    bool plain;
+    bool needs_file; /* skipped when arguments[0] does not exist */
+};
+
+static struct tls_peer *peer;
+static char folder[] = "/tmp/tls-test-XXXXXX";
+static char runtime[64], preload[64];
+
+static void put_text(char *out, size_t size, const char *argument, bool plain)
+{
+    const char *mark = strchr(argument, '@');
+    char value[64] = "";
+    size_t skip = 0;
+
+    if (mark != NULL && strncmp(mark, "@PORT", 5) == 0) {
+        snprintf(value, sizeof(value), "%d", tls_peer_port(peer));
+        skip = 5;
+    } else if (mark != NULL && strncmp(mark, "@URL", 4) == 0) {
+        snprintf(value, sizeof(value), "%s://127.0.0.1:%d", plain ? "http" : "https",
+                 tls_peer_port(peer));
+        skip = 4;
+    }
+    if (skip == 0) {
+        snprintf(out, size, "%s", argument);
+        return;
+    }
+    snprintf(out, size, "%.*s%s%s", (int)(mark - argument), argument, value, mark + skip);
+}
+
+static void child(const struct scenario *s, int output, bool traced)
+{
+    static char texts[ARGUMENTS][2048];
+    char *argv[ARGUMENTS + 1] = {NULL};
+
+    for (size_t i = 0; i < ARGUMENTS && s->arguments[i] != NULL; i++) {
+        put_text(texts[i], sizeof(texts[i]), s->arguments[i], s->plain);
+        argv[i] = texts[i];
+    }
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    alarm(RUN_SECONDS);
+    setenv("TRACER_ENDPOINTS", "*", 1);
+    setenv("TRACER_RUNTIME_DIR", runtime, 1);
+    if (s->environment != NULL) {
+        putenv(strdup(s->environment));
+    }
+    if (traced) {
+        setenv("LD_PRELOAD", preload, 1);
+    }
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+/* Returns what the program printed; *status is its wait status. The caller frees the text. */
+static char *run(const struct scenario *s, bool traced, int *status)
+{
+    char path[96], *text = calloc(1, OUTPUT_MAX);
+    int output;
+    pid_t pid;
+
+    snprintf(path, sizeof(path), "%s/output", folder);
+    output = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(text != NULL && output >= 0);
+    pid = fork();
+    if (pid == 0) {
+        child(s, output, traced);
+    }
+    assert_int_equal(waitpid(pid, status, 0), pid);
+    assert_true(pread(output, text, OUTPUT_MAX - 1, 0) >= 0);
+    close(output);
+    return text;
+}
+
+static bool same(const struct buf *a, const struct buf *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static void check_stream(const struct scenario *s, const struct ring_stream *stream)
+{
+    char peer_text[64];
+
+    assert_int_equal(stream->lost, 0);
+    assert_true(stream->whole);
+    assert_int_equal(stream->layer, s->layer);
+    assert_int_equal(stream->tls, !s->plain);
+    if (s->host != NULL) {
+        assert_string_equal(stream->host, s->host);
+        snprintf(peer_text, sizeof(peer_text), "127.0.0.1:%d", tls_peer_port(peer));
+        assert_string_equal(stream->peer, peer_text);
+    }
+    if (s->eof) {
+        assert_true(stream->eof);
+    }
+}
+
+/* A refused request has no answer and no counterpart on the server's side. */
+static bool is_refused(const struct scenario *s, const struct ring_stream *stream)
+{
+    return s->refuse_early && stream->in.len == 0;
+}
+
+static void compare_each(const struct scenario *s, struct ring_streams *all,
+                         const struct tls_peer_stream *seen, size_t count)
+{
+    static bool used[1024];
+    size_t expected = 0, captured = 0;
+
+    memset(used, 0, sizeof(used));
+    for (size_t i = 0; i < all->count; i++) {
+        captured += is_refused(s, &all->streams[i]) ? 0 : 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t j;
+
+        if (seen[i].in.len == 0) {
+            continue;
+        }
+        expected++;
+        for (j = 0; j < all->count; j++) {
+            if (!used[j] && same(&all->streams[j].out, &seen[i].in) &&
+                same(&all->streams[j].in, &seen[i].out)) {
+                break;
+            }
+        }
+        if (j == all->count) {
+            print_message("%s: connection %zu (%zu in, %zu out) was not captured so; %zu streams\n",
+                          s->name, i, seen[i].in.len, seen[i].out.len, all->count);
+            for (size_t k = 0; k < all->count; k++) {
+                print_message("  captured: out %zu in %zu\n", all->streams[k].out.len,
+                              all->streams[k].in.len);
+            }
+            fail();
+        }
+        used[j] = true;
+        check_stream(s, &all->streams[j]);
+    }
+    assert_true(expected > 0);
+    assert_int_equal(captured, expected);
+}
+
+static void append(struct buf *to, const struct buf *from)
+{
+    assert_int_equal(buf_append(to, from->data, from->len), 0);
+}
+
+static void compare_joined(const struct scenario *s, struct ring_streams *all,
+                           const struct tls_peer_stream *seen, size_t count)
+{
+    struct buf out, in, peer_in, peer_out;
+
+    buf_init(&out, OUTPUT_MAX * 64);
+    buf_init(&in, OUTPUT_MAX * 64);
+    buf_init(&peer_in, OUTPUT_MAX * 64);
+    buf_init(&peer_out, OUTPUT_MAX * 64);
+    for (size_t i = 0; i < all->count; i++) {
+        check_stream(s, &all->streams[i]);
+        append(&out, &all->streams[i].out);
+        append(&in, &all->streams[i].in);
+    }
+    for (size_t i = 0; i < count; i++) {
+        append(&peer_in, &seen[i].in);
+        append(&peer_out, &seen[i].out);
+    }
+    assert_true(peer_in.len > 0);
+    if (!same(&out, &peer_in) || !same(&in, &peer_out)) {
+        print_message("%s: captured %zu out, %zu in; the server saw %zu and %zu\n", s->name,
+                      out.len, in.len, peer_in.len, peer_out.len);
+        fail();
+    }
+    buf_release(&out);
+    buf_release(&in);
+    buf_release(&peer_in);
+    buf_release(&peer_out);
+}
+
+static void compare(const struct scenario *s)
+{
+    size_t count;
+    struct tls_peer_stream *seen = tls_peer_take(peer, &count);
+    struct ring_streams *all = ring_streams_read(runtime);
+
+    assert_non_null(all);
+    if (s->comparison == NOTHING) {
+        assert_int_equal(all->count, 0);
+    } else if (s->comparison == EACH) {
+        compare_each(s, all, seen, count);
+    } else {
+        compare_joined(s, all, seen, count);
+    }
+    ring_streams_free(all);
+}
+
+static void test_scenario(void **state)
+{
+    const struct scenario *s = *state;
+    int plain_status, traced_status;
+    char *plain, *traced;
+    size_t count;
+
+    if (s->needs_file && access(s->arguments[0], X_OK) != 0) {
+        skip();
+    }
+    tls_peer_refuse_early_data(peer, s->refuse_early);
+    tls_peer_set_plain(peer, s->plain);
+    plain = run(s, false, &plain_status);
+    tls_peer_take(peer, &count);
+    traced = run(s, true, &traced_status);
+    if (strcmp(plain, traced) != 0 || plain_status != traced_status) {
+        print_message("%s without: status %x\n%s\nwith: status %x\n%s\n", s->name, plain_status,
+                      plain, traced_status, traced);
+        fail();
+    }
+    if (!WIFEXITED(plain_status) || WEXITSTATUS(plain_status) == 127 ||
+        WEXITSTATUS(plain_status) == 9) {
+        print_message("%s: status %x\n%s\n", s->name, plain_status, plain);
+        fail();
+    }
+    compare(s);
+    free(plain);
+    free(traced);
+}
+
+#define OPENSSL_CLIENT CLIENTS "/tls_openssl"
+#define GNUTLS_CLIENT  CLIENTS "/tls_gnutls"
+#define CURL_CLIENT    CLIENTS "/tls_curl"
+#define LOAD           CLIENTS "/tls_load"
+#define PLUGIN(name)   CLIENTS "/tls_plugin_" name ".so"
+
+#define PYTHON_URLLIB                                                                              \
+    "import ssl,urllib.request as u;c=ssl._create_unverified_context();"                           \
+    "r=u.Request('@URL/chunked/50000',data=b'{\"a\":1}'*500);"                                     \
+    "print(len(u.urlopen(r,context=c).read()))"
+#define RUBY_NET                                                                                   \
+    "require 'net/http';h=Net::HTTP.new('127.0.0.1',@PORT);h.use_ssl=true;"                        \
+    "h.verify_mode=OpenSSL::SSL::VERIFY_NONE;h.start{|c|2.times{"                                  \
+    "puts c.post('/chunked/30000','x'*9000).body.size}}"
+
+#define CASE(called, from, how, ...)                                                               \
+    .name = called, .layer = WIRE_LAYER_##from, .comparison = how, .arguments = {__VA_ARGS__}
+
+static const struct scenario scenarios[] = {
+    /* OpenSSL */
+    {CASE("openssl_write", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "rw", "/cl/100000", "500", "5"),
+     .host = "llm.test"},
+    {CASE("openssl_write_ex", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "ex", "/chunked/100000",
+          "500", "5"),
+     .host = "llm.test"},
+    {CASE("openssl_peek", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "peek", "/cl/100000", "500",
+          "2")},
+    {CASE("openssl_nonblocking", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "nonblock", "/slow/20000",
+          "3000000", "2"),
+     .host = "llm.test"},
+    {CASE("openssl_partial_writes", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "partial", "/cl/100000",
+          "3000000", "2")},
+    {CASE("openssl_until_close", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "ex", "/close/50000", "10",
+          "1"),
+     .eof = true},
+    {CASE("openssl_cut", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "rw", "/cut/50000", "10", "1")},
+    {CASE("openssl_address_again", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "reuse", "/cl/300", "10",
+          "20")},
+    {CASE("openssl_clear", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "clear", "/cl/300", "10", "4")},
+    {CASE("openssl_bio", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "bio", "/cl/70000", "9000", "4")},
+    {CASE("openssl_bio_buffered", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "biobuf", "/cl/70000",
+          "9000", "3")},
+    {CASE("openssl_early_data", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "early", "/cl/700", "900",
+          "1")},
+    {CASE("openssl_early_data_refused", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "early", "/cl/700",
+          "900", "1"),
+     .refuse_early = true},
+    {CASE("openssl_threads", OPENSSL, EACH, OPENSSL_CLIENT, "@PORT", "threads", "/cl/60000", "3000",
+          "10")},
+    {CASE("openssl_off", OPENSSL, NOTHING, OPENSSL_CLIENT, "@PORT", "rw", "/cl/1000", "500", "2"),
+     .environment = "TRACING_ENABLED=false"},
+    /* libraries loaded RTLD_LOCAL, one and two of them */
+    {CASE("openssl_local", OPENSSL, EACH, LOAD, PLUGIN("3"), "@PORT", "ex", "/cl/9000", "500",
+          "2")},
+    {CASE("openssl_two_local", OPENSSL, EACH, LOAD, PLUGIN("3") "," PLUGIN("9"), "@PORT", "rw",
+          "/cl/9000", "500", "2")},
+    {CASE("openssl_two_local_bio", OPENSSL, EACH, LOAD, PLUGIN("9") "," PLUGIN("3"), "@PORT", "bio",
+          "/cl/9000", "500", "2")},
+    {CASE("openssl_two_local_buffered", OPENSSL, EACH, LOAD, PLUGIN("9") "," PLUGIN("3"), "@PORT",
+          "biobuf", "/cl/9000", "500", "2")},
+    /* GnuTLS */
+    {CASE("gnutls_send", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "send", "/cl/100000", "40000", "4"),
+     .host = "llm.test"},
+    {CASE("gnutls_send2", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "send2", "/cl/10000", "4000", "3")},
+    {CASE("gnutls_send_range", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "range", "/cl/10000", "4000",
+          "3")},
+    {CASE("gnutls_recv_seq", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "seq", "/chunked/10000", "4000",
+          "3")},
+    {CASE("gnutls_recv_packet", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "packet", "/cl/100000",
+          "4000", "3")},
+    {CASE("gnutls_cork", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "cork", "/cl/10000", "40000", "3")},
+    {CASE("gnutls_nonblocking", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "nonblock", "/slow/20000",
+          "3000000", "2")},
+    {CASE("gnutls_resumed_sends", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "resume", "/cl/20000",
+          "3000000", "2")},
+    {CASE("gnutls_until_close", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "send", "/close/50000", "10",
+          "1"),
+     .eof = true},
+    {CASE("gnutls_cut", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "cut", "/cut/50000", "10", "1")},
+    {CASE("gnutls_early_data", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "early", "/cl/700", "900",
+          "1")},
+    {CASE("gnutls_early_data_refused", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "early", "/cl/700",
+          "900", "1"),
+     .refuse_early = true},
+    /* libcurl whose TLS library is hooked */
+    {CASE("curl_openssl", OPENSSL, EACH, CURL_CLIENT, "@URL/chunked/90000", "easy", "5000", "4")},
+    {CASE("curl_openssl_debug", OPENSSL, EACH, CURL_CLIENT, "@URL/cl/9000", "debug", "50", "3")},
+    {CASE("curl_openssl_multi", OPENSSL, EACH, CURL_CLIENT, "@URL/cl/9000", "multi", "0", "20")},
+    {CASE("curl_gnutls", GNUTLS, EACH, CLIENTS "/tls_curl_gnutls", "@URL/chunked/90000", "easy",
+          "5000", "4"),
+     .needs_file = true},
+    {CASE("curl_http", LIBC, EACH, CURL_CLIENT, "@URL/chunked/90000", "easy", "5000", "3"),
+     .plain = true},
+    /* libcurl's own layer, forced */
+    {CASE("curl_forced", CURL, JOINED, CURL_CLIENT, "@URL/chunked/90000", "easy", "5000", "4"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_http", LIBC, EACH, CURL_CLIENT, "@URL/cl/9000", "easy", "5000", "4"),
+     .environment = "TRACER_HOOKS=curl", .plain = true},
+    {CASE("curl_forced_chunked_upload", CURL, JOINED, CURL_CLIENT, "@URL/cl/9000", "chunked",
+          "300000", "2"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_debug", CURL, JOINED, CURL_CLIENT, "@URL/cl/9000", "debug", "50", "3"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_silent", CURL, JOINED, CURL_CLIENT, "@URL/cl/9000", "silent", "50", "3"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_dup", CURL, EACH, CURL_CLIENT, "@URL/cl/9000/over", "dup", "50", "3"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_reset", CURL, JOINED, CURL_CLIENT, "@URL/cl/9000", "reset", "0", "3"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_verbose", CURL, NOTHING, CURL_CLIENT, "@URL/cl/9000", "verbose", "50", "1"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_until_close", CURL, EACH, CURL_CLIENT, "@URL/close/9000", "easy", "50", "2"),
+     .environment = "TRACER_HOOKS=curl", .eof = true},
+    {CASE("curl_forced_multi", CURL, EACH, CURL_CLIENT, "@URL/slow/5000", "multi", "0", "30"),
+     .environment = "TRACER_HOOKS=curl", .eof = true},
+    {CASE("curl_forced_multi_dup", CURL, EACH, CURL_CLIENT, "@URL/cl/5000", "multidup", "0", "9"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_socket_action", CURL, EACH, CURL_CLIENT, "@URL/cl/5000", "socket", "0", "9"),
+     .environment = "TRACER_HOOKS=curl"},
+    {CASE("curl_forced_gnutls", CURL, JOINED, CLIENTS "/tls_curl_gnutls", "@URL/chunked/90000",
+          "easy", "5000", "4"),
+     .environment = "TRACER_HOOKS=curl", .needs_file = true},
+    {CASE("curl_forced_off", CURL, NOTHING, CURL_CLIENT, "@URL/cl/900", "debug", "5000", "4"),
+     .environment = "TRACING_ENABLED=false"},
+    /* libcurl's own layer, because its TLS library is out of reach */
+    {CASE("curl_static", CURL, JOINED, CLIENTS "/tls_curl_static", "@URL/chunked/90000", "easy",
+          "5000", "4"),
+     .needs_file = true},
+    {CASE("curl_static_multi", CURL, EACH, CLIENTS "/tls_curl_static", "@URL/cl/9000", "multi", "0",
+          "20"),
+     .needs_file = true},
+    {CASE("curl_static_debug", CURL, JOINED, CLIENTS "/tls_curl_static", "@URL/cl/9000", "debug",
+          "50", "3"),
+     .needs_file = true},
+    {CASE("curl_static_http", LIBC, EACH, CLIENTS "/tls_curl_static", "@URL/cl/9000", "easy", "50",
+          "3"),
+     .needs_file = true, .plain = true},
+    /* programs nobody here wrote */
+    {CASE("program_curl", OPENSSL, EACH, "/usr/bin/curl", "-sk", "--http1.1", "-d",
+          "{\"model\":\"m\"}", "@URL/chunked/60000"),
+     .needs_file = true},
+    {CASE("program_curl_verbose", CURL, EACH, "/usr/bin/curl", "-sk", "--http1.1", "-o",
+          "/dev/null", "--trace-ascii", "/dev/null", "@URL/cl/60000"),
+     .environment = "TRACER_HOOKS=curl", .needs_file = true},
+    {CASE("program_wget", GNUTLS, EACH, "/usr/bin/wget", "-q", "--no-check-certificate",
+          "--post-data=abc", "-O", "-", "@URL/cl/60000"),
+     .needs_file = true},
+    {CASE("program_python", OPENSSL, EACH, "/usr/bin/python3", "-c", PYTHON_URLLIB),
+     .needs_file = true},
+    {CASE("program_ruby", OPENSSL, EACH, "/usr/bin/ruby", "-e", RUBY_NET), .needs_file = true},
+};
+
+/* One library's function is never called on the other's object, whoever calls it. */
+static void test_two_libraries(void **state)
+{
+    const struct scenario s = {.name = "two",
+                               .arguments = {CLIENTS "/tls_two", CLIENTS "/libtls_caller_a.so",
+                                             CLIENTS "/libtls_caller_b.so"}};
+    struct ring_streams *all;
+    size_t of_a = 0, of_b = 0;
+    char *text;
+    int status;
+
+    (void)state;
+    text = run(&s, true, &status);
+    assert_string_equal(text, "a by a: write 55 read 39 shutdown 1\n"
+                              "b by b: write 55 read 39 shutdown 1\n"
+                              "a by b: write 55 read 39 shutdown 1\n"
+                              "b by a: write 55 read 39 shutdown 1\n"
+                              "a by a: write 55 read 39 shutdown 1\n");
+    assert_int_equal(status, 0);
+    free(text);
+    all = ring_streams_read(runtime);
+    assert_non_null(all);
+    assert_int_equal(all->count, 5);
+    for (size_t i = 0; i < all->count; i++) {
+        const struct ring_stream *stream = &all->streams[i];
+
+        of_a += strcmp(stream->host, "a.test") == 0 && stream->in.data[38] == 'a' ? 1 : 0;
+        of_b += strcmp(stream->host, "b.test") == 0 && stream->in.data[38] == 'b' ? 1 : 0;
+        assert_true(stream->closed && !stream->failed);
+    }
+    assert_int_equal(of_a, 3);
+    assert_int_equal(of_b, 2);
+    ring_streams_free(all);
+}
+
+/* Two libcurl of different make in one process, one of them captured in its own layer. */
+static void test_two_curls(void **state)
+{
+    const struct scenario s = {
+        .name = "two curls",
+        .arguments = {LOAD, PLUGIN("curl") "," PLUGIN("curl_gnutls") "," PLUGIN("curl_static"),
+                      "@URL/cl/5000", "easy", "100", "2"}};
+    size_t layers[WIRE_LAYER_LIMIT] = {0}, count;
+    int plain_status, status;
+    char *plain, *traced;
+    struct ring_streams *all;
+
+    (void)state;
+    if (access(PLUGIN("curl_gnutls"), R_OK) != 0 || access(PLUGIN("curl_static"), R_OK) != 0) {
+        skip();
+    }
+    tls_peer_set_plain(peer, false);
+    plain = run(&s, false, &plain_status);
+    traced = run(&s, true, &status);
+    assert_string_equal(plain, traced);
+    assert_int_equal(plain_status, status);
+    assert_int_equal(status, 6 << 8);
+    tls_peer_take(peer, &count);
+    all = ring_streams_read(runtime);
+    assert_non_null(all);
+    for (size_t i = 0; i < all->count; i++) {
+        assert_true(all->streams[i].whole && all->streams[i].in.len > 5000);
+        layers[all->streams[i].layer]++;
+    }
+    assert_int_equal(layers[WIRE_LAYER_OPENSSL], 2); /* a connection a run */
+    assert_int_equal(layers[WIRE_LAYER_GNUTLS], 2);
+    assert_int_equal(layers[WIRE_LAYER_CURL], 4); /* a stream a request */
+    ring_streams_free(all);
+    free(plain);
+    free(traced);
+}
+
+/* The object is copied away from the program beside it, so that no collector takes the rings. */
+static int set_up(void **state)
+{
+    char command[512];
+
+    (void)state;
+    if (mkdtemp(folder) == NULL) {
+        return -1;
+    }
+    snprintf(runtime, sizeof(runtime), "%s/run", folder);
+    snprintf(preload, sizeof(preload), "%s/libllmtracer_preload.so", folder);
+    snprintf(command, sizeof(command), "cp '%s' '%s'", PRELOAD, preload);
+    if (mkdir(runtime, 0700) != 0 || system(command) != 0) {
+        return -1;
+    }
+    peer = tls_peer_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+
+    (void)state;
+    tls_peer_free(peer);
+    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    return system(command);
+}
+
+int main(int argc, char **argv)
+{
+    enum { COUNT = sizeof(scenarios) / sizeof(scenarios[0]) };
+    struct CMUnitTest tests[COUNT + 2] = {
+        cmocka_unit_test(test_two_libraries),
+        cmocka_unit_test(test_two_curls),
+    };
+
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        tests[i + 2].name = scenarios[i].name;
+        tests[i + 2].test_func = test_scenario;
+        tests[i + 2].initial_state = (void *)(uintptr_t)&scenarios[i];
+    }
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
