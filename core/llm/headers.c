@@ -43,17 +43,44 @@ static const struct field response_fields[] = {
     {"x-envoy-upstream-service-time", "upstream_service_ms"},
 };
 
+/* One pass over the fields, since there are many of them and few that are looked for. */
 static void take_fields(struct llm_parser *p, const struct http_head *head,
                         const struct field *fields, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        const char *value = http_header_get(head, fields[i].header);
-        if (value && strlen(value) <= SHORT_VALUE_MAX && llm_header_is_public(fields[i].header))
-            llm_meta_text(p, fields[i].key, value);
+    for (size_t i = 0; i < head->header_count; i++) {
+        const char *name = head->headers[i].name;
+        const char *value = head->headers[i].value;
+        for (size_t j = 0; j < count; j++) {
+            const char *wanted = fields[j].header;
+            if (wanted[0] == name[0] && strcmp(wanted, name) == 0 &&
+                strlen(value) <= SHORT_VALUE_MAX)
+                llm_meta_text(p, fields[j].key, value);
+        }
     }
 }
 
 #define TAKE(p, head, fields) take_fields(p, head, fields, sizeof(fields) / sizeof(*(fields)))
+
+/* Fields that are the call's own. */
+static void take_context(struct llm_call *call, const struct http_head *request)
+{
+    static const char *const sessions[] = {"x-session-id", "session-id", "session_id",
+                                           "helicone-session-id"};
+    for (size_t i = 0; i < request->header_count; i++) {
+        const char *name = request->headers[i].name;
+        const char *value = request->headers[i].value;
+        if (strcmp(name, "traceparent") == 0)
+            llm_set_once(&call->traceparent, value);
+        if (strcmp(name, "x-stainless-retry-count") == 0 && *value >= '0' && *value <= '9') {
+            errno = 0;
+            long long n = strtoll(value, NULL, 10);
+            call->retry = errno == 0 ? n : LLM_UNKNOWN;
+        }
+        for (size_t j = 0; j < sizeof(sessions) / sizeof(*sessions); j++)
+            if (name[0] == sessions[j][0] && strcmp(name, sessions[j]) == 0)
+                llm_set_once(&call->session_id, value);
+    }
+}
 
 /* Azure's deployment is the name by which the caller knows the model (genai-reference 2.2). */
 static void read_deployment(struct llm_parser *p, const char *path)
@@ -80,18 +107,7 @@ void headers_of_request(struct llm_parser *p, const struct route *route,
     llm_meta_text(p, "url_path", target);
     free(target);
     TAKE(p, request, request_fields);
-    llm_set_once(&call->traceparent, http_header_get(request, "traceparent"));
-    static const char *const sessions[] = {"x-session-id", "session-id", "session_id",
-                                           "helicone-session-id"};
-    for (size_t i = 0; i < sizeof(sessions) / sizeof(*sessions); i++)
-        llm_set_once(&call->session_id, http_header_get(request, sessions[i]));
-    const char *retry = http_header_get(request, "x-stainless-retry-count");
-    if (retry && *retry >= '0' && *retry <= '9') {
-        errno = 0;
-        long long n = strtoll(retry, NULL, 10);
-        if (errno == 0)
-            call->retry = n;
-    }
+    take_context(call, request);
     read_deployment(p, route->path);
 }
 

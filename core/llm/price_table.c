@@ -36,6 +36,7 @@ static const struct alias {
 static struct {
     json *root;
     struct map found;   /* "provider\nmodel" to entry, or to not_found */
+    struct map names;   /* gen_ai.provider.name to entry, or to not_found */
     struct map regexes; /* pattern to compiled regex_t */
     bool loaded;
 } table;
@@ -47,6 +48,7 @@ static const json *providers(void)
     if (!table.loaded) {
         table.loaded = true;
         map_init(&table.found);
+        map_init(&table.names);
         map_init(&table.regexes);
         table.root = json_parse(price_data, price_data_len());
         not_found = table.root;
@@ -128,10 +130,8 @@ static const json *provider_by_id(const char *id)
     return NULL;
 }
 
-const json *price_provider(const char *provider)
+static const json *find_provider(const char *provider)
 {
-    if (!provider || !*provider)
-        return NULL;
     for (size_t i = 0; i < sizeof(aliases) / sizeof(*aliases); i++)
         if (strcmp(aliases[i].provider, provider) == 0)
             return provider_by_id(aliases[i].id);
@@ -141,6 +141,29 @@ const json *price_provider(const char *provider)
         if (rule && matches(rule, provider))
             found = e;
     }
+    return found;
+}
+
+static void remember(struct map *answers, const char *key, size_t len, const json *entry)
+{
+    if (answers->count >= FOUND_MAX) {
+        map_release(answers);
+        map_init(answers);
+    }
+    if (map_set(answers, key, len, (void *)(entry ? entry : not_found)) != ERR_OK)
+        return; /* it is searched for again */
+}
+
+const json *price_provider(const char *provider)
+{
+    if (!provider || !*provider || !providers())
+        return NULL;
+    size_t len = strlen(provider);
+    const json *found = map_get(&table.names, provider, len);
+    if (found)
+        return found == not_found ? NULL : found;
+    found = find_provider(provider);
+    remember(&table.names, provider, len, found);
     return found;
 }
 
@@ -209,16 +232,6 @@ static bool dashed_dates(const char *model, char *out, size_t size)
     return changed;
 }
 
-static void remember(const char *key, size_t len, const json *entry)
-{
-    if (table.found.count >= FOUND_MAX) {
-        map_release(&table.found);
-        map_init(&table.found);
-    }
-    if (map_set(&table.found, key, len, (void *)entry) != ERR_OK)
-        return; /* it is searched for again */
-}
-
 const json *price_model(const json *provider, const char *model)
 {
     char name[MODEL_NAME_MAX], dashed[MODEL_NAME_MAX + 64], key[MODEL_NAME_MAX + 128];
@@ -241,7 +254,7 @@ const json *price_model(const json *provider, const char *model)
     found = search(provider, name, FALLBACK_DEPTH);
     if (!found && dashed_dates(name, dashed, sizeof(dashed)))
         found = search(provider, dashed, FALLBACK_DEPTH);
-    remember(key, (size_t)key_len, found ? found : not_found);
+    remember(&table.found, key, (size_t)key_len, found);
     return found;
 }
 

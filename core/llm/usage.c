@@ -1,5 +1,6 @@
 #include "llm/provider.h"
 
+#include <stddef.h>
 #include <string.h>
 
 bool llm_count(int64_t *field, const json *object, const char *key)
@@ -22,19 +23,63 @@ void llm_usage_reported(struct llm_parser *p)
     p->call->usage_source = LLM_USAGE_REPORTED;
 }
 
-/* Cached tokens have five names among those who speak OpenAI's form. */
-static void cached(struct llm_usage *u, const json *usage)
+/* Where a count of OpenAI's form goes. The names of cached tokens are Moonshot's, Mistral's,
+ * DeepSeek's; reasoning_tokens and num_search_queries at the top are Perplexity's. */
+struct count_rule {
+    const char *name;
+    size_t field;
+};
+
+#define FIELD(name) offsetof(struct llm_usage, name)
+
+static const struct count_rule top_rules[] = {
+    {"prompt_tokens", FIELD(input)},          {"input_tokens", FIELD(input)},
+    {"completion_tokens", FIELD(output)},     {"output_tokens", FIELD(output)},
+    {"total_tokens", FIELD(total)},           {"cached_tokens", FIELD(cache_read)},
+    {"num_cached_tokens", FIELD(cache_read)}, {"prompt_cache_hit_tokens", FIELD(cache_read)},
+    {"reasoning_tokens", FIELD(reasoning)},   {"num_search_queries", FIELD(web_searches)},
+};
+
+static const struct count_rule input_rules[] = {
+    {"cached_tokens", FIELD(cache_read)},
+    {"cache_write_tokens", FIELD(cache_write)},
+    {"audio_tokens", FIELD(audio_input)},
+};
+
+static const struct count_rule output_rules[] = {
+    {"reasoning_tokens", FIELD(reasoning)},
+    {"audio_tokens", FIELD(audio_output)},
+};
+
+static const struct detail_rule {
+    const char *name;
+    const struct count_rule *rules;
+    size_t count;
+} details[] = {
+    {"prompt_tokens_details", input_rules, 3},
+    {"prompt_token_details", input_rules, 3}, /* Mistral, at times */
+    {"input_tokens_details", input_rules, 3},
+    {"completion_tokens_details", output_rules, 2},
+    {"output_tokens_details", output_rules, 2},
+};
+
+#define LENGTH(array) (sizeof(array) / sizeof(*(array)))
+
+static void read_counts(struct llm_usage *u, const json *object, const struct count_rule *rules,
+                        size_t count)
 {
-    static const char *const names[] = {
-        "cached_tokens",                       /* Moonshot */
-        "num_cached_tokens",                   /* Mistral */
-        "prompt_cache_hit_tokens",             /* DeepSeek */
-        "prompt_token_details.cached_tokens",  /* Mistral */
-        "prompt_tokens_details.cached_tokens", /* OpenAI */
-        "input_tokens_details.cached_tokens",  /* OpenAI Responses */
-    };
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        llm_count_path(&u->cache_read, usage, names[i]);
+    for (const json *e = json_first(object); json_is_object(object) && e; e = json_next(e))
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(json_key(e), rules[i].name) == 0)
+                llm_count_path((int64_t *)((char *)u + rules[i].field), e, "");
+}
+
+static void read_details(struct llm_usage *u, const json *usage)
+{
+    for (const json *e = json_first(usage); e; e = json_next(e))
+        for (size_t i = 0; json_is_object(e) && i < LENGTH(details); i++)
+            if (strcmp(json_key(e), details[i].name) == 0)
+                read_counts(u, e, details[i].rules, details[i].count);
 }
 
 /* What the provider charged, where it says so. */
@@ -58,17 +103,17 @@ static void reported_cost(struct llm_usage *u, const json *usage)
 
 /* xAI's chat counts reasoning beside completion_tokens, all others inside; the total tells (§2.0,
  * trap 2). */
-static void reasoning_inside(struct llm_parser *p, int64_t output)
+static void reasoning_inside(struct llm_parser *p)
 {
     struct llm_usage *u = &p->call->usage;
     if (u->reasoning <= 0 || u->input < 0)
         return;
-    bool outside = u->total >= 0 && u->total == u->input + output + u->reasoning;
+    bool outside = u->total >= 0 && u->total - u->input - u->output == u->reasoning;
     if (u->total < 0)
         outside = p->call->provider && strcmp(p->call->provider, "x_ai") == 0 &&
                   strcmp(p->api->name, "openai.chat") == 0;
-    if (outside || output < u->reasoning)
-        u->output = output + u->reasoning;
+    if (outside || u->output < u->reasoning)
+        u->output += u->reasoning;
 }
 
 void llm_usage_openai(struct llm_parser *p, const json *usage)
@@ -76,29 +121,20 @@ void llm_usage_openai(struct llm_parser *p, const json *usage)
     struct llm_usage *u = &p->call->usage;
     if (!json_is_object(usage))
         return;
-    int64_t output = LLM_UNKNOWN;
-    bool told = llm_count(&u->input, usage, "prompt_tokens");
-    told |= llm_count(&u->input, usage, "input_tokens");
-    llm_count(&output, usage, "completion_tokens");
-    llm_count(&output, usage, "output_tokens");
-    told |= output >= 0;
-    llm_count(&u->total, usage, "total_tokens");
-    cached(u, usage);
-    llm_count_path(&u->cache_write, usage, "prompt_tokens_details.cache_write_tokens");
-    llm_count_path(&u->cache_write, usage, "input_tokens_details.cache_write_tokens");
-    llm_count_path(&u->audio_input, usage, "prompt_tokens_details.audio_tokens");
-    llm_count_path(&u->audio_output, usage, "completion_tokens_details.audio_tokens");
-    llm_count(&u->reasoning, usage, "reasoning_tokens"); /* Perplexity */
-    llm_count_path(&u->reasoning, usage, "completion_tokens_details.reasoning_tokens");
-    llm_count_path(&u->reasoning, usage, "output_tokens_details.reasoning_tokens");
-    llm_count(&u->web_searches, usage, "num_search_queries");
+    int64_t output = u->output;
+    int64_t input = u->input;
+    u->input = u->output = LLM_UNKNOWN;
+    read_counts(u, usage, top_rules, LENGTH(top_rules));
+    read_details(u, usage);
     reported_cost(u, usage);
-    if (output >= 0) {
-        u->output = output;
-        reasoning_inside(p, output);
-    }
-    if (u->cache_read > u->input && u->input >= 0) /* xAI at times */
-        u->input += u->cache_read;
-    if (told)
+    if (u->input >= 0 || u->output >= 0)
         llm_usage_reported(p);
+    if (u->output < 0)
+        u->output = output;
+    else
+        reasoning_inside(p);
+    if (u->input < 0)
+        u->input = input;
+    else if (u->cache_read > u->input) /* xAI at times */
+        u->input += u->cache_read;
 }
