@@ -12,6 +12,7 @@ struct frame {
     const char *event; /* SSE: the event's type; "" when it named none. NDJSON: "" */
     const char *data;  /* NUL-terminated; SSE: the data lines joined by \n */
     size_t data_len;
+    size_t cut; /* bytes of it that were over FRAME_BYTES_MAX, or found no memory */
 };
 
 typedef void frame_fn(void *user, const struct frame *frame);
@@ -20,6 +21,7 @@ typedef void frame_fn(void *user, const struct frame *frame);
  * line dispatches. */
 struct sse {
     struct buf line, data, event;
+    size_t cut;
     int after_cr, at_start, has_data;
 };
 void sse_init(struct sse *s);

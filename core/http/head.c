@@ -101,14 +101,14 @@ static int parse_request_line(char *line, size_t len, bool any_version, struct h
     if (version(last + 1, rest, any_version, &out->minor) != rest)
         return ERR_BAD;
     *space++ = '\0';
-    while (is_blank(*space))
+    while (space < last && is_blank(*space))
         space++;
     while (last > space && is_blank(last[-1]))
         last--;
     *last = '\0';
     out->method = line;
     out->target = space;
-    return *space == '\0' ? ERR_BAD : ERR_OK;
+    return space == last ? ERR_BAD : ERR_OK;
 }
 
 static int parse_status_line(const char *line, size_t len, bool any_version, struct http_head *out)

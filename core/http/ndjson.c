@@ -18,7 +18,7 @@ static void end_line(struct ndjson *n, frame_fn *each, void *user)
     if (line->len > 0 && line->data[line->len - 1] == '\r')
         line->data[--line->len] = '\0';
     if (strspn(buf_str(line), " \t\r") < line->len) {
-        struct frame frame = {"", line->data, line->len};
+        struct frame frame = {"", line->data, line->len, line->dropped};
         each(user, &frame);
     }
     buf_clear(line);

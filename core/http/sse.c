@@ -21,11 +21,13 @@ void sse_release(struct sse *s)
 static void dispatch(struct sse *s, frame_fn *each, void *user)
 {
     if (s->has_data) {
-        struct frame frame = {buf_str(&s->event), buf_str(&s->data), s->data.len};
+        struct frame frame = {buf_str(&s->event), buf_str(&s->data), s->data.len,
+                              s->cut + s->data.dropped};
         each(user, &frame);
     }
     buf_clear(&s->data);
     buf_clear(&s->event);
+    s->cut = 0;
     s->has_data = 0;
 }
 
@@ -60,6 +62,7 @@ static void end_line(struct sse *s, const char *line, size_t len, frame_fn *each
         len -= 3;
     }
     s->at_start = 0;
+    s->cut += s->line.dropped;
     if (len == 0)
         dispatch(s, each, user);
     else if (line[0] != ':')

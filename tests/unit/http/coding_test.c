@@ -198,7 +198,7 @@ static void round_trips(void **state)
     for (size_t i = 0; i < ENCODERS; i++) {
         struct buf coded;
         buf_init(&coded, (size_t)1 << 30);
-        encode_all(encoders[i].kind, text.data, text.len, &coded);
+        encode_all((int)encoders[i].kind, text.data, text.len, &coded);
         assert_true(coded.len < text.len / 2);
         round_trip(encoders[i].token, &coded, &text);
         buf_release(&coded);
@@ -411,7 +411,7 @@ static void broken_data(void **state)
         struct buf coded;
         char fields[200];
         buf_init(&coded, 1 << 20);
-        encode_all(encoders[i].kind, text.data, text.len, &coded);
+        encode_all((int)encoders[i].kind, text.data, text.len, &coded);
         snprintf(fields, sizeof(fields), "Content-Encoding: %s\r\nContent-Length: %zu",
                  encoders[i].token, coded.len);
         for (int n = 0; n < 200; n++) {

@@ -130,6 +130,7 @@ static const struct conn_case cases[] = {
      {OUT("POST /f HTTP/1.1\r\nX: a\r\n b\r\nContent-Length:\r\n\t 2\r\nnonsense\r\n: x\r\n\r\nok"),
       IN("HTTP/1.1 204\r\n\r\n")},
      "@0 POST /f {ok} 10-10 | 204 {} 20-20 | complete\n"},
+    {.name = "request without a target", {OUT("POST  HTTP/1.1\r\n\r\n")}, "dead\n"},
     {.name = "not HTTP", {OUT("\x16\x03\x01\x02\x00\x01")}, "dead\n"},
     {.name = "HTTP/2 preface", {OUT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")}, "dead\n"},
     {.name = "answer that is not HTTP",

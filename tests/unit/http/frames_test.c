@@ -134,9 +134,12 @@ static void ndjson_frames(void **state)
         check(&ndjson_cases[i], run_ndjson);
 }
 
+static size_t cut;
+
 static void keep_len(void *user, const struct frame *frame)
 {
     *(size_t *)user = frame->data_len;
+    cut = frame->cut;
 }
 
 /* A line, and an event of many lines, are cut at the limit. */
@@ -157,17 +160,24 @@ static void frames_are_bounded(void **state)
     }
     sse_feed(&s, "\n\n", 2, keep_len, &len);
     assert_int_equal(len, FRAME_BYTES_MAX - 6);
+    assert_int_equal(cut, 20 * sizeof(block) - len);
     ndjson_feed(&n, "\n", 1, keep_len, &len);
     assert_int_equal(len, FRAME_BYTES_MAX);
+    assert_int_equal(cut, 20 * sizeof(block) - len);
     ndjson_feed(&n, "{}\n", 3, keep_len, &len);
     assert_int_equal(len, 2);
+    assert_int_equal(cut, 0);
     for (int i = 0; i < 20; i++) {
         sse_feed(&s, "data:", 5, keep_len, &len);
         sse_feed(&s, block, sizeof(block), keep_len, &len);
         sse_feed(&s, "\n", 1, keep_len, &len);
     }
-    sse_feed(&s, "\ndata: {}\n\n", 5, keep_len, &len);
+    sse_feed(&s, "\n", 1, keep_len, &len);
     assert_int_equal(len, FRAME_BYTES_MAX);
+    assert_int_equal(cut, 20 * sizeof(block) + 19 - len);
+    sse_feed(&s, "data: {}\n\n", 10, keep_len, &len);
+    assert_int_equal(len, 2);
+    assert_int_equal(cut, 0);
     sse_release(&s);
     ndjson_release(&n);
 }
