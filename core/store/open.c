@@ -224,6 +224,7 @@ void db_close_file(struct store *s)
     if (s->db != NULL)
         (void)sqlite3_close_v2(s->db);
     s->db = NULL;
+    s->damaged = false;
 }
 
 /* Renames the file and its log; nothing in them is changed. */
@@ -326,7 +327,6 @@ int db_open_file(struct store *s, char **notice)
 /* Damage met while running: a reader leaves a note for the next writer, a writer begins anew. */
 int db_recover(struct store *s)
 {
-    s->damaged = false;
     if (s->mode == STORE_READ)
         return ERR_CORRUPT;
     char *notice = NULL;

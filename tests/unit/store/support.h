@@ -18,6 +18,7 @@
 #include "store/store.h"
 
 #define T0 INT64_C(1767323045678901234) /* 2026-01-02T03:04:05.678901234 */
+#define NS INT64_C(1000000000)
 
 static inline int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
