@@ -9,8 +9,9 @@
 #include "base/buf.h"
 #include "collector/collector.h"
 
-#define REDACTED     "[redacted]"
-#define REDACTED_MAX (1u << 20)
+#define REDACTED          "[redacted]"
+#define REDACTED_MAX      (1u << 20)
+#define SCHEME_SECRET_MIN 8
 
 /* Endings of names whose value is a secret: `OPENAI_API_KEY`, `--api-key`, `x-goog-api-key`. */
 static const char *const secret_names[] = {
@@ -131,17 +132,14 @@ static size_t redact_word(struct buf *out, const char *text, size_t at)
         put(out, REDACTED, strlen(REDACTED));
         return secret_end(text, end);
     }
-    size_t scheme = skip_scheme(text, at);
-    size_t value = scheme > at ? scheme : 0;
-    bool named = is_secret_name(text, at, end);
-    if (value == 0 && named)
-        value = value_begin(text, end);
-    size_t stop = 0;
+    size_t value = skip_scheme(text, at); /* "Bearer x" anywhere, when x is long enough */
+    if (value == at || secret_end(text, value) - value < SCHEME_SECRET_MIN)
+        value = is_secret_name(text, at, end) ? value_begin(text, end) : 0;
+    bool cookie = end - at >= 6 && strncasecmp(text + end - 6, "cookie", 6) == 0;
+    size_t stop = value;
     if (value != 0)
-        stop = end - at >= 6 && strncasecmp(text + end - 6, "cookie", 6) == 0
-                   ? cookie_end(text, value)
-                   : secret_end(text, value);
-    if (value == 0 || stop == value || (scheme > at && stop - value < 8)) {
+        stop = cookie ? cookie_end(text, value) : secret_end(text, value);
+    if (stop == value) {
         put(out, text + at, end - at);
         return end;
     }
