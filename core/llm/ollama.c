@@ -2,6 +2,11 @@
 
 #include "llm/message.h"
 
+bool ollama_recognise(const json *body)
+{
+    return json_get(body, "keep_alive") || json_is_object(json_get(body, "options"));
+}
+
 void ollama_answer(struct llm_parser *p, json *line)
 {
     struct llm_call *call = p->call;

@@ -4,6 +4,8 @@
 
 #include "llm/provider.h"
 
+/* Whether a body has what no other provider's has. */
+bool ollama_recognise(const json *body);
 /* Model, done, done_reason, counts and durations of an answer or of a line of one. */
 void ollama_answer(struct llm_parser *p, json *line);
 /* Reasoning, text and tool calls of one member of a line. */

@@ -6,6 +6,11 @@
 #include "llm/ollama.h"
 #include "llm/openai.h"
 
+static bool recognise(const json *body)
+{
+    return json_is_array(json_get(body, "messages")) && ollama_recognise(body);
+}
+
 static json *input_message(json *message)
 {
     json *parts;
@@ -66,6 +71,7 @@ const struct llm_api ollama_chat = {
     .provider = "ollama",
     .operation = LLM_OP_CHAT,
     .stream_default = true,
+    .recognise = recognise,
     .request = request,
     .response = response,
 };

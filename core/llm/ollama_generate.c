@@ -5,6 +5,11 @@
 #include "llm/message.h"
 #include "llm/ollama.h"
 
+static bool recognise(const json *body)
+{
+    return json_is_string(json_get(body, "prompt")) && ollama_recognise(body);
+}
+
 /* An empty prompt loads or unloads the model and no more. */
 static bool request(struct llm_parser *p, json *body)
 {
@@ -42,6 +47,7 @@ const struct llm_api ollama_generate = {
     .provider = "ollama",
     .operation = LLM_OP_TEXT_COMPLETION,
     .stream_default = true,
+    .recognise = recognise,
     .request = request,
     .response = response,
 };

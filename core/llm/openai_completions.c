@@ -5,7 +5,7 @@
 
 static bool recognise(const json *body)
 {
-    return json_get(body, "prompt") && json_get(body, "model") && !json_get(body, "options");
+    return json_get(body, "prompt") && json_get(body, "model");
 }
 
 static bool request(struct llm_parser *p, json *body)

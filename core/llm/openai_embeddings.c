@@ -3,9 +3,13 @@
 #include "llm/openai.h"
 #include "llm/vectors.h"
 
+/* A list of texts or of token numbers: the items of Responses are objects. */
 static bool recognise(const json *body)
 {
-    return json_get(body, "input") && json_get(body, "encoding_format");
+    const json *input = json_get(body, "input");
+    const json *first = json_is_array(input) ? json_first(input) : NULL;
+    return json_get(body, "model") && input &&
+           (json_get(body, "encoding_format") || (first && !json_is_object(first)));
 }
 
 static bool request(struct llm_parser *p, json *body)

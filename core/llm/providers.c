@@ -5,9 +5,9 @@
 
 /* In the order in which a body of unknown kind is tried. */
 const struct llm_api *const llm_apis[] = {
-    &anthropic_messages, &openai_chat,       &openai_responses,
-    &openai_completions, &openai_embeddings, &ollama_chat,
-    &ollama_generate,    &ollama_embed,      &ollama_embeddings,
+    &anthropic_messages, &ollama_chat,        &ollama_generate,
+    &openai_chat,        &openai_completions, &openai_embeddings,
+    &openai_responses,   &ollama_embed,       &ollama_embeddings,
 };
 const size_t llm_api_count = sizeof(llm_apis) / sizeof(*llm_apis);
 

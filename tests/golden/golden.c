@@ -1,6 +1,8 @@
 /* Replays the cases of a folder and compares the calls that come out with those written down:
  *   golden FOLDER             each whole, byte by byte, and in random pieces
- *   golden --update FOLDER    writes down what comes out now, for a person to review */
+ *   golden --update FOLDER    writes down what comes out now, for a person to review
+ *   golden --mutate FOLDER    replays each with bytes changed at random: whatever comes out,
+ * nothing may crash (sanitizers tell more) */
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +16,10 @@
 
 #define DUMP_MAX      (16 * 1024 * 1024)
 #define RANDOM_ROUNDS 6
+#define MUTATIONS     40                     /* rounds a case */
 #define PRICES_AT     "2026-09-01T12:00:00Z" /* prices change with the date */
 
-static bool update;
+static bool update, mutate;
 static int cases, failures;
 
 struct replay {
@@ -164,9 +167,95 @@ static void complain(const char *path, unsigned mode, const struct buf *expected
     failures++;
 }
 
+/* Words that lead a parser of JSON, HTTP or events astray. */
+static const char *const words[] = {
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "\\",
+    ":",
+    ",",
+    "null",
+    "-1",
+    "1e999",
+    "9223372036854775808",
+    "\r\n",
+    "\n\n",
+    "data: ",
+    "event: error\n",
+    "\"index\":4000000000,",
+    "\"error\":\"x\",",
+    "\"choices\":[{}],",
+    "\"usage\":{},",
+    "\"type\":7,",
+    "\xff",
+    "[[[[[[[[[[[[[[[[",
+};
+
+static void change(struct buf *b)
+{
+    size_t at = b->len ? (size_t)rand() % b->len : 0;
+    size_t len = b->len - at < 40 ? b->len - at : (size_t)rand() % 40;
+    const char *word = words[(size_t)rand() % (sizeof(words) / sizeof(*words))];
+    struct buf out;
+    buf_init(&out, DUMP_MAX);
+    int err = buf_append(&out, buf_str(b), at);
+    switch (rand() % 5) {
+    case 0: /* one byte */
+        err |= buf_append(&out, buf_str(b) + at, b->len - at);
+        if (out.len > at)
+            out.data[at] = (char)(rand() % 256);
+        break;
+    case 1: /* something goes */
+        err |= buf_append(&out, buf_str(b) + at + len, b->len - at - len);
+        break;
+    case 2: /* something comes twice */
+        err |= buf_append(&out, buf_str(b) + at, len);
+        err |= buf_append(&out, buf_str(b) + at, b->len - at);
+        break;
+    case 3: /* it ends */
+        if (rand() % 4 != 0)
+            err |= buf_append(&out, buf_str(b) + at, b->len - at);
+        break;
+    default:
+        err |= buf_append_str(&out, word);
+        err |= buf_append(&out, buf_str(b) + at, b->len - at);
+    }
+    if (err != ERR_OK)
+        abort();
+    buf_release(b);
+    *b = out;
+}
+
+static void mutate_case(const char *path)
+{
+    static struct golden_case c;
+    cases++;
+    for (unsigned round = 0; round < MUTATIONS; round++) {
+        struct buf out;
+        if (!case_load(&c, path))
+            abort();
+        srand(round * 7919 + (unsigned)cases);
+        for (int i = rand() % 6; i >= 0; i--) {
+            size_t piece = (size_t)rand() % (c.piece_count + 1);
+            change(piece == c.piece_count ? &c.request : &c.pieces[piece].bytes);
+        }
+        buf_init(&out, DUMP_MAX);
+        replay_case(&c, 2 + round, &out);
+        buf_release(&out);
+        case_release(&c);
+    }
+}
+
 static void run_case(const char *path)
 {
     static struct golden_case c;
+    if (mutate) {
+        mutate_case(path);
+        return;
+    }
     cases++;
     if (!case_load(&c, path)) {
         failures++;
@@ -206,8 +295,9 @@ int main(int argc, char **argv)
 {
     const char *folder = argc > 1 ? argv[argc - 1] : NULL;
     update = argc > 2 && strcmp(argv[1], "--update") == 0;
+    mutate = argc > 2 && strcmp(argv[1], "--mutate") == 0;
     if (!folder || nftw(folder, visit, 16, FTW_PHYS) != 0) {
-        fprintf(stderr, "usage: golden [--update] FOLDER\n");
+        fprintf(stderr, "usage: golden [--update | --mutate] FOLDER\n");
         return 2;
     }
     printf("%d passed, %d failed\n", cases - failures, failures);

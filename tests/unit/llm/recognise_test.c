@@ -113,6 +113,37 @@ static void every_api_of_ours_is_in_the_table_once(void **state)
     assert_null(llm_api_find("no.such"));
 }
 
+static void bodies_of_unknown_kind(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{\"model\":\"m\",\"messages\":[]}", "openai.chat"},
+        {"{\"model\":\"m\",\"messages\":[],\"max_tokens\":1,\"system\":\"s\"}",
+         "anthropic.messages"},
+        {"{\"anthropic_version\":\"v\",\"messages\":[]}", "anthropic.messages"},
+        {"{\"model\":\"m\",\"messages\":[],\"options\":{}}", "ollama.chat"},
+        {"{\"model\":\"m\",\"prompt\":\"p\",\"keep_alive\":1}", "ollama.generate"},
+        {"{\"model\":\"m\",\"prompt\":\"p\"}", "openai.completions"},
+        {"{\"model\":\"m\",\"input\":\"text\"}", "openai.responses"},
+        {"{\"model\":\"m\",\"input\":[{\"role\":\"user\"}]}", "openai.responses"},
+        {"{\"model\":\"m\",\"input\":[\"text\"]}", "openai.embeddings"},
+        {"{\"model\":\"m\",\"input\":\"t\",\"encoding_format\":\"float\"}", "openai.embeddings"},
+        {"{\"prompt\":\"p\"}", ""},
+        {"{\"query\":\"q\"}", ""},
+        {"[]", ""},
+        {"7", ""},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        json *body = json_parse(cases[i][0], strlen(cases[i][0]));
+        const char *name = "";
+        for (size_t j = llm_api_count; j > 0; j--)
+            if (llm_apis[j - 1]->recognise && llm_apis[j - 1]->recognise(body))
+                name = llm_apis[j - 1]->name; /* the first of the list */
+        assert_string_equal(name, cases[i][1]);
+        json_free(body);
+    }
+}
+
 static void globs(void **state)
 {
     (void)state;
@@ -134,6 +165,7 @@ int main(void)
         cmocka_unit_test(endpoints_of_the_table),
         cmocka_unit_test(endpoints_of_the_user),
         cmocka_unit_test(every_api_of_ours_is_in_the_table_once),
+        cmocka_unit_test(bodies_of_unknown_kind),
         cmocka_unit_test(globs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
