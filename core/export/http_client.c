@@ -11,6 +11,8 @@ struct http_client {
     CURL *curl;
     char *key_header;
     const atomic_bool *cancel;
+    const struct buf *sent; /* the request's body */
+    size_t sent_at;
     struct buf body;
     bool too_big;
     char error[CURL_ERROR_SIZE];
@@ -29,6 +31,20 @@ static size_t take_body(char *data, size_t size, size_t count, void *user)
         return 0;
     }
     return size * count;
+}
+
+/* libcurl sends a request again by itself when a kept connection dies without an answer, although
+ * the server may have obeyed it. A body that it has to fetch and cannot rewind keeps it from that.
+ */
+static size_t give_body(char *out, size_t size, size_t count, void *user)
+{
+    struct http_client *c = user;
+    size_t room = size * count;
+    size_t n = c->sent->len - c->sent_at < room ? c->sent->len - c->sent_at : room;
+    if (n > 0)
+        memcpy(out, c->sent->data + c->sent_at, n);
+    c->sent_at += n;
+    return n;
 }
 
 static int check_cancel(void *user, curl_off_t dt, curl_off_t dn, curl_off_t ut, curl_off_t un)
@@ -176,7 +192,10 @@ void http_client_send(struct http_client *c, const char *method, const char *url
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     if (body != NULL) {
         curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
-        curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, buf_str(body));
+        c->sent = body;
+        c->sent_at = 0;
+        curl_easy_setopt(c->curl, CURLOPT_READFUNCTION, give_body);
+        curl_easy_setopt(c->curl, CURLOPT_READDATA, c);
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
         timeout_ms += (int64_t)(body->len / 65536) * 1000;
     }

@@ -1,0 +1,466 @@
+/* The tracing-service exporter against a service without extensions, and with them. */
+#include "helper.h"
+
+struct fixture {
+    struct service_process service;
+    char *dir;
+    struct store *store;
+    int64_t destination;
+};
+
+static int set_up(void **state, bool extensions)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    service_start(&f->service, extensions);
+    f->dir = make_dir();
+    f->store = open_store(f->dir);
+    f->destination = add_destination(f->store, "service", f->service.url, "project-demo");
+    *state = f;
+    return 0;
+}
+
+static int set_up_old(void **state)
+{
+    return set_up(state, false);
+}
+
+static int set_up_new(void **state)
+{
+    return set_up(state, true);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    remove_dir(f->dir);
+    service_stop(&f->service);
+    free(f);
+    return 0;
+}
+
+/* Every trace and span is there once, completed once, below its parent. */
+static void check_all(const struct fixture *f, size_t traces, size_t spans)
+{
+    json *state = service_order(&f->service, NULL);
+    assert_int_equal(json_length(json_get(state, "traces")), traces);
+    assert_int_equal(json_length(json_get(state, "spans")), traces * spans);
+    for (json *t = json_first(json_get(state, "traces")); t != NULL; t = json_next(t)) {
+        assert_non_null(json_get_text(t, "end_time"));
+        assert_string_equal(json_get_text(t, "output"), "done");
+    }
+    for (json *s = json_first(json_get(state, "spans")); s != NULL; s = json_next(s)) {
+        int64_t completes = 0;
+        double cost = 0;
+        assert_non_null(json_get_text(s, "end_time"));
+        assert_true(json_get_int(s, "completes", &completes));
+        assert_int_equal(completes, 1);
+        assert_true(json_get_number(s, "cost_usd", &cost));
+        assert_true(cost > 0.012 && cost < 0.013);
+        const char *parent = json_get_text(s, "parent_span_id");
+        const char *name = json_get_text(s, "name");
+        if (strcmp(strrchr(name, '.'), ".1") == 0)
+            assert_null(parent);
+        else
+            assert_non_null(json_get(json_get(state, "spans"), parent));
+    }
+    json_free(state);
+}
+
+static void everything_arrives(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 3; i++)
+        put_trace(f->store, i, 3, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 3, 3);
+    struct delivery d = delivery_of(f->store);
+    assert_int_equal(d.delivered, 3 * 8);
+    assert_int_equal(d.rejected, 0);
+    assert_string_equal(d.error, "");
+}
+
+static void order_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 3; i++)
+        put_trace(f->store, i, 2, &f->destination, 1);
+    service_tell(&f->service,
+                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/spans\",\"times\":3,\"status\":500,"
+                 "\"type\":\"text/plain\",\"body\":\"Internal Server Error\",\"skip\":2},"
+                 "{\"method\":\"PATCH\",\"path\":\"complete\",\"times\":2,\"status\":503}]}");
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 3, 2);
+    json *s = service_order(&f->service, NULL);
+    const char *last = "";
+    for (json *t = json_first(json_get(s, "traces")); t != NULL; t = json_next(t)) {
+        assert_true(strcmp(json_get_text(t, "name"), last) > 0);
+        last = json_get_text(t, "name");
+    }
+    json_free(s);
+}
+
+static void old_service_gets_what_it_can_hold(void **state)
+{
+    struct fixture *f = *state;
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    json *s = service_order(&f->service, NULL);
+    const json *span = json_first(json_get(s, "spans"));
+    const json *extras = json_path(span, "output_data.llm_tracer");
+    assert_string_equal(json_get_text(extras, "start_time"), "2026-01-02T03:00:01.001000+00:00");
+    assert_string_equal(json_get_text(extras, "end_time"), "2026-01-02T03:00:01.251000+00:00");
+    int64_t cached = 0;
+    assert_true(json_get_int(extras, "tokens_cache_read", &cached));
+    assert_int_equal(cached, 5);
+    assert_string_equal(json_text(json_path(span, "output_data.messages.0.role")), "assistant");
+    assert_string_equal(json_text(json_path(span, "metadata.nested")), "{\"a\":[1,2]}");
+    assert_string_equal(json_text(json_path(span, "metadata.provider")), "openai");
+    assert_string_equal(json_text(json_path(span, "metadata.client_id")), "0101010101010101");
+    const json *trace = json_first(json_get(s, "traces"));
+    assert_string_equal(json_text(json_path(trace, "metadata.client_id")),
+                        "01010101010101010101010101010101");
+    assert_string_equal(json_get_text(trace, "project_id"), "demo");
+    json_free(s);
+}
+
+static void new_service_gets_ids_and_times(void **state)
+{
+    struct fixture *f = *state;
+    put_trace(f->store, 1, 2, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 1, 2);
+    json *s = service_order(&f->service, NULL);
+    const json *span = json_path(s, "spans.0102020202020202");
+    assert_string_equal(json_get_text(span, "parent_span_id"), "0101010101010101");
+    assert_string_equal(json_get_text(span, "start_time"), "2026-01-02T03:00:01.002000+00:00");
+    assert_string_equal(json_get_text(span, "end_time"), "2026-01-02T03:00:01.252000+00:00");
+    assert_non_null(json_path(span, "metadata.nested.a.1"));
+    assert_null(json_path(span, "output_data.llm_tracer"));
+    assert_non_null(json_path(s, "traces.01010101010101010101010101010101"));
+    json_free(s);
+}
+
+static void backlog_goes_in_batches(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 60; i++)
+        put_trace(f->store, i, 5, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 60, 5);
+    json *s = service_order(&f->service, NULL);
+    assert_true(json_length(json_get(s, "log")) < 30);
+    json_free(s);
+}
+
+static void batch_is_lost_and_sent_again(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 10; i++)
+        put_trace(f->store, i, 3, &f->destination, 1);
+    service_tell(&f->service, "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/ingest\","
+                              "\"status\":503}]}");
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 10, 3);
+}
+
+/* A service whose data was lost gets a trace that is known to be there again. */
+static void forgotten_trace_is_made_again(void **state)
+{
+    struct fixture *f = *state;
+    struct trace *t = make_trace(1, "trace 1");
+    struct span *span = make_span(1, 1, 0);
+    assert_int_equal(store_begin(f->store), ERR_OK);
+    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_put_span(f->store, span, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_commit(f->store), ERR_OK);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    service_tell(&f->service, "{\"forget\":true}");
+    end_span(span);
+    t->end_time = t->start_time + NS_PER_SEC;
+    t->output = strdup("done");
+    assert_int_equal(store_begin(f->store), ERR_OK);
+    assert_int_equal(store_put_span(f->store, span, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_commit(f->store), ERR_OK);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 1, 1);
+    span_free(span);
+    trace_free(t);
+}
+
+/* The answer to each kind of call is lost after the service obeyed; nothing is there twice. */
+static void lost_answers_make_no_doubles(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 2; i++)
+        put_trace(f->store, i, 3, &f->destination, 1);
+    service_tell(
+        &f->service,
+        "{\"faults\":["
+        "{\"method\":\"POST\",\"path\":\"/api/traces\",\"obey\":true,\"drop\":true},"
+        "{\"method\":\"POST\",\"path\":\"/spans\",\"obey\":true,\"drop\":true,\"times\":2},"
+        "{\"method\":\"PATCH\",\"path\":\"/api/spans\",\"obey\":true,\"drop\":true,"
+        "\"skip\":1,\"times\":2},"
+        "{\"method\":\"POST\",\"path\":\"/spans\",\"obey\":true,\"delay\":1,\"skip\":1},"
+        "{\"method\":\"PATCH\",\"path\":\"/api/spans\",\"obey\":true,\"status\":500},"
+        "{\"method\":\"PATCH\",\"path\":\"/api/traces\",\"obey\":true,\"drop\":true}]}");
+    assert_int_equal(run_queue(f->dir, f->store, 0, 15000), 0);
+    check_all(f, 2, 3);
+}
+
+static void service_that_keeps_nothing_is_found_out(void **state)
+{
+    struct fixture *f = *state;
+    put_trace(f->store, 1, 3, &f->destination, 1);
+    service_tell(&f->service, "{\"faults\":[{\"method\":\"PATCH\",\"path\":\"/api/spans/s-2\"},"
+                              "{\"method\":\"PATCH\",\"path\":\"/api/traces\"}]}");
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    check_all(f, 1, 3);
+}
+
+static void goes_away_and_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct export_queue *q;
+    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &fast), ERR_OK);
+    for (uint8_t i = 1; i <= 6; i++) {
+        put_trace(f->store, i, 3, &f->destination, 1);
+        export_wake(q);
+        if (i == 2)
+            service_tell(&f->service, "{\"listen\":false}");
+        usleep(60000);
+    }
+    assert_true(count_waiting(f->store) > 0);
+    assert_true(export_pending(q));
+    struct delivery d = delivery_of(f->store);
+    assert_non_null(strstr(d.error, "no answer from http://127.0.0.1:"));
+    service_tell(&f->service, "{\"listen\":true}");
+    int64_t until = clock_boot_ns() + 8 * NS_PER_SEC;
+    while (export_pending(q) && clock_boot_ns() < until)
+        usleep(5000);
+    export_stop(q, 1000);
+    assert_int_equal(count_waiting(f->store), 0);
+    check_all(f, 6, 3);
+}
+
+static void wrong_key_blocks_until_it_changes(void **state)
+{
+    struct fixture *f = *state;
+    service_tell(&f->service, "{\"keys\":[\"project-demo2\"]}");
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    struct export_queue *q;
+    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &fast), ERR_OK);
+    usleep(250000);
+    assert_false(export_pending(q));
+    struct delivery d = delivery_of(f->store);
+    assert_int_equal(d.waiting, 4);
+    assert_non_null(strstr(d.error, "does not accept the key (401"));
+    json *s = service_order(&f->service, NULL);
+    assert_true(json_length(json_get(s, "log")) <= 3);
+    json_free(s);
+    service_tell(&f->service, "{\"keys\":[\"project-demo\"]}"); /* the slow look finds it open */
+    int64_t until = clock_boot_ns() + 5 * NS_PER_SEC;
+    while (count_waiting(f->store) > 0 && clock_boot_ns() < until)
+        usleep(5000);
+    export_stop(q, 1000);
+    check_all(f, 1, 1);
+}
+
+static void new_key_is_used_at_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct destination d = {
+        .kind = "service", .url = f->service.url, .project_id = "demo", .content = true};
+    const struct export_timing patient = {.request = 400,
+                                          .retry_min = 20,
+                                          .retry_max = 200,
+                                          .rate_limit = 40,
+                                          .blocked = 60000,
+                                          .idle = 50,
+                                          .suspect_tries = 3};
+    int64_t id = 0;
+    assert_int_equal(store_destination(f->store, &d, "project-", &id), ERR_OK);
+    service_tell(&f->service, "{\"keys\":[\"project-demo\"]}");
+    put_trace(f->store, 1, 1, &id, 1);
+    struct export_queue *q;
+    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &patient), ERR_OK);
+    usleep(200000);
+    assert_int_equal(count_waiting(f->store), 4);
+    int64_t again = 0;
+    assert_int_equal(store_destination(f->store, &d, "project-demo", &again), ERR_OK);
+    assert_int_equal(again, id);
+    int64_t until = clock_boot_ns() + 5 * NS_PER_SEC;
+    while (count_waiting(f->store) > 0 && clock_boot_ns() < until)
+        usleep(5000);
+    export_stop(q, 1000);
+    check_all(f, 1, 1);
+}
+
+static void other_project_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    const struct destination d = {
+        .kind = "service", .url = f->service.url, .project_id = "else", .content = true};
+    int64_t id = 0;
+    assert_int_equal(store_destination(f->store, &d, "project-demo", &id), ERR_OK);
+    put_trace(f->store, 1, 1, &id, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 300), 4);
+    assert_non_null(strstr(delivery_of(f->store).error, "refuses project \"else\""));
+}
+
+static void invalid_entry_is_put_aside(void **state)
+{
+    struct fixture *f = *state;
+    service_tell(&f->service,
+                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/spans\",\"status\":422,\"skip\":1,"
+                 "\"body\":{\"detail\":[{\"loc\":[\"body\",\"model\"],\"msg\":\"too odd\","
+                 "\"type\":\"x\"}]}}]}");
+    put_trace(f->store, 1, 2, &f->destination, 1);
+    put_trace(f->store, 2, 2, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    struct delivery d = delivery_of(f->store);
+    assert_int_equal(d.rejected, 2); /* the span's begin and its end */
+    assert_int_equal(d.delivered, 10);
+    json *s = service_order(&f->service, NULL);
+    assert_int_equal(json_length(json_get(s, "spans")), 3);
+    json_free(s);
+}
+
+static void missing_object_is_given_up_in_the_end(void **state)
+{
+    struct fixture *f = *state;
+    service_tell(&f->service, "{\"faults\":[{\"method\":\"*\",\"path\":\"/api/traces/t-1\","
+                              "\"status\":404,\"times\":1000,\"body\":{\"detail\":\"gone\"}}]}");
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    put_trace(f->store, 2, 1, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 12000), 0);
+    struct delivery d = delivery_of(f->store);
+    assert_int_equal(d.rejected, 3);
+    json *s = service_order(&f->service, NULL);
+    assert_int_equal(json_length(json_get(s, "spans")), 1);
+    json_free(s);
+}
+
+static void retry_after_is_obeyed(void **state)
+{
+    struct fixture *f = *state;
+    char order[512];
+    char date[64];
+    time_t then = time(NULL) + 3;
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&then));
+    snprintf(order, sizeof(order),
+             "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/traces\",\"status\":429,"
+             "\"headers\":{\"Retry-After\":\"1\"}},"
+             "{\"method\":\"POST\",\"path\":\"/spans\",\"status\":429,"
+             "\"headers\":{\"Retry-After\":\"%s\"}}]}",
+             date);
+    service_tell(&f->service, order);
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    json *s = service_order(&f->service, NULL);
+    const json *log = json_get(s, "log");
+    double times[16] = {0};
+    for (size_t i = 0; i < 16 && i < json_length(log); i++)
+        json_number(json_at(json_at(log, i), 4), &times[i]);
+    assert_true(times[2] - times[1] >= 0.99); /* after /health: refused, then taken */
+    assert_true(times[4] >= (double)then - 1.1);
+    json_free(s);
+    check_all(f, 1, 1);
+}
+
+static void no_destination_waits_for_another(void **state)
+{
+    struct fixture *f = *state;
+    struct service_process slow;
+    service_start(&slow, false);
+    service_tell(&slow, "{\"faults\":[{\"method\":\"*\",\"path\":\"/\",\"delay\":0.3,"
+                        "\"times\":1000000,\"obey\":true}]}");
+    int64_t both[2] = {f->destination,
+                       add_destination(f->store, "service", slow.url, "project-other")};
+    for (uint8_t i = 1; i <= 5; i++)
+        put_trace(f->store, i, 3, both, 2);
+    struct export_queue *q;
+    struct outbox_entry entry;
+    int64_t before = clock_boot_ns();
+    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &fast), ERR_OK);
+    while (store_outbox_next(f->store, f->destination, 0, &entry, 1) > 0 &&
+           clock_boot_ns() - before < 8 * NS_PER_SEC)
+        usleep(5000);
+    int64_t taken = clock_boot_ns() - before;
+    assert_true(export_pending(q));
+    export_stop(q, 0);
+    assert_true(taken < 4 * NS_PER_SEC); /* the slow one needs 40 * 0.3 s */
+    assert_true(count_waiting(f->store) > 0);
+    check_all(f, 5, 3);
+    json *s = service_order(&slow, NULL);
+    for (json *t = json_first(json_get(s, "traces")); t != NULL; t = json_next(t))
+        assert_string_equal(json_get_text(t, "project_id"), "other");
+    json_free(s);
+    service_stop(&slow);
+}
+
+static void stop_does_not_wait_for_a_hanging_service(void **state)
+{
+    struct fixture *f = *state;
+    struct export_queue *q;
+    service_tell(&f->service, "{\"faults\":[{\"method\":\"*\",\"path\":\"/\",\"delay\":5,"
+                              "\"times\":1000}]}");
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    const struct export_timing slow = {.request = 5000,
+                                       .retry_min = 20,
+                                       .retry_max = 200,
+                                       .rate_limit = 40,
+                                       .blocked = 400,
+                                       .idle = 50,
+                                       .suspect_tries = 3};
+    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &slow), ERR_OK);
+    usleep(200000);
+    int64_t before = clock_boot_ns();
+    export_stop(q, 100);
+    assert_true(clock_boot_ns() - before < 2 * NS_PER_SEC);
+    assert_int_equal(count_waiting(f->store), 4);
+}
+
+static void redirect_is_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    service_tell(&f->service,
+                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/\",\"status\":307,\"times\":1000,"
+                 "\"headers\":{\"Location\":\"http://elsewhere.invalid/\"}}]}");
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 300), 4);
+    assert_non_null(strstr(delivery_of(f->store).error, "redirects to http://elsewhere.invalid/"));
+}
+
+#define OLD(test) cmocka_unit_test_setup_teardown(test, set_up_old, tear_down)
+#define NEW(test) cmocka_unit_test_setup_teardown(test, set_up_new, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        OLD(everything_arrives),
+        OLD(order_is_kept),
+        OLD(old_service_gets_what_it_can_hold),
+        OLD(lost_answers_make_no_doubles),
+        OLD(service_that_keeps_nothing_is_found_out),
+        OLD(goes_away_and_comes_back),
+        OLD(wrong_key_blocks_until_it_changes),
+        OLD(new_key_is_used_at_once),
+        OLD(other_project_is_refused),
+        OLD(invalid_entry_is_put_aside),
+        OLD(missing_object_is_given_up_in_the_end),
+        OLD(retry_after_is_obeyed),
+        OLD(no_destination_waits_for_another),
+        OLD(stop_does_not_wait_for_a_hanging_service),
+        OLD(redirect_is_not_followed),
+        NEW(everything_arrives),
+        NEW(order_is_kept),
+        NEW(new_service_gets_ids_and_times),
+        NEW(backlog_goes_in_batches),
+        NEW(batch_is_lost_and_sent_again),
+        NEW(forgotten_trace_is_made_again),
+        NEW(goes_away_and_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
