@@ -12,7 +12,7 @@
 typedef int scenario(int port, const char *argument);
 
 scenario io_functions, io_errno, io_peek, io_again, io_pieces, io_binary, io_sendfile, io_reset,
-    io_large, io_http2, io_stale;
+    io_large, io_http2, io_stale, io_stop;
 scenario descriptor_dup, descriptor_reuse, descriptor_many, descriptor_list, descriptor_range,
     descriptor_stdio, descriptor_nonblocking;
 scenario process_fork, process_vfork, process_exec, process_title, process_spawn, process_server,

@@ -331,3 +331,19 @@ int io_stale(int port, const char *argument)
     printf("same number %d, sent %zd\n", sockets[0] == fd, send(sockets[0], request, 20, 0));
     return 0;
 }
+
+/* Leaves time between two requests for somebody to lose interest. */
+int io_stop(int port, const char *argument)
+{
+    (void)argument;
+    int fd = host_connect(port);
+    host_exchange(fd, CHAT, "before-stop");
+    usleep(400000);
+    host_exchange(fd, CHAT, "after-stop");
+    host_exchange(fd, CHAT, "after-stop, again");
+    int other = host_connect(port);
+    host_exchange(other, CHAT, "another");
+    close(fd);
+    close(other);
+    return 0;
+}
