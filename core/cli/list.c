@@ -14,15 +14,15 @@ struct list {
 };
 
 static const struct table_column columns[] = {
-    {.header = "TIME"},
+    {.header = "STARTED"},
     {.header = "ID"},
-    {.header = "NAME", .min = 14},
-    {.header = "MODEL", .min = 11, .drop = 1},
+    {.header = "NAME", .min = 10},
+    {.header = "MODEL", .min = 9, .drop = 1},
     {.header = "SPANS", .right = true, .drop = 3},
     {.header = "IN", .right = true},
     {.header = "OUT", .right = true},
     {.header = "COST", .right = true},
-    {.header = "DURATION", .right = true, .drop = 2},
+    {.header = "TOOK", .right = true, .drop = 2},
     {.header = "STATUS"},
 };
 

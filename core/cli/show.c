@@ -40,38 +40,51 @@ static void put_title(const struct trace *t, const struct term *term, struct buf
     buf_release(&fitted);
 }
 
+static void add_figures(const struct trace *t, const struct tree *tree, bool cached,
+                        const struct term *term, struct buf *line)
+{
+    const char *dot = term->utf8 ? " · " : " | ";
+    char a[TEXT_FIGURE_MAX];
+    char b[TEXT_FIGURE_MAX];
+    int64_t end = t->end_time != 0 ? t->end_time : term->now;
+    buf_clear(line);
+    term_putf(line, "%s%s%s%s%zu span%s", text_time(t->start_time, term->now, a), dot,
+              text_duration(end - t->start_time, b), dot, tree->count, tree->count == 1 ? "" : "s");
+    if (t->tokens_input >= 0) {
+        term_putf(line, "%s%s in", dot, text_tokens(t->tokens_input, a));
+        if (cached)
+            term_putf(line, " (%s cached)", text_tokens(tree->cached, a));
+    }
+    if (t->tokens_output >= 0)
+        term_putf(line, "%s%s out",
+                  t->tokens_input < 0 ? dot
+                  : term->utf8        ? " → "
+                                      : " -> ",
+                  text_tokens(t->tokens_output, a));
+    if (t->total_cost >= 0)
+        term_putf(line, "%s%s", dot, text_cost(t->total_cost, a));
+    term_put(line, dot);
+}
+
 static void put_figures(const struct trace *t, const struct tree *tree, const struct term *term,
                         struct buf *out)
 {
-    const char *dot = term->utf8 ? " · " : " | ";
-    const char *status = tree->errors > 0                        ? "error"
-                         : tree->running > 0 || t->end_time == 0 ? "running"
-                                                                 : "ok";
-    char a[TEXT_FIGURE_MAX];
-    char b[TEXT_FIGURE_MAX];
-    char c[TEXT_FIGURE_MAX];
+    bool running = tree->running > 0 || t->end_time == 0;
+    const char *status = tree->errors > 0 ? "error" : running ? "running" : "ok";
     struct buf line;
-    buf_init(&line, 1024);
-    int64_t end = t->end_time != 0 ? t->end_time : term->now;
-    term_putf(&line, "%s%s%s%s%zu span%s", text_time(t->start_time, term->now, a), dot,
-              text_duration(end - t->start_time, b), dot, tree->count, tree->count == 1 ? "" : "s");
-    if (t->tokens_input >= 0 || t->tokens_output >= 0) {
-        term_putf(&line, "%s%s in", dot, text_tokens(t->tokens_input, a));
-        if (tree->cached > 0)
-            term_putf(&line, " (%s cached)", text_tokens(tree->cached, c));
-        term_putf(&line, " %s %s out", term->utf8 ? "→" : ">", text_tokens(t->tokens_output, b));
-    }
-    if (t->total_cost >= 0)
-        term_putf(&line, "%s%s", dot, text_cost(t->total_cost, a));
     struct buf fitted;
+    buf_init(&line, 1024);
     buf_init(&fitted, 1024);
-    text_fit(&fitted, buf_str(&line), term->columns - 10, term->utf8);
+    int room = term->columns - (int)strlen(status);
+    add_figures(t, tree, tree->cached > 0, term, &line);
+    if (text_width(buf_str(&line)) > room)
+        add_figures(t, tree, false, term, &line);
+    text_fit(&fitted, buf_str(&line), room, term->utf8);
     term_put(out, buf_str(&fitted));
-    term_put(out, dot);
     term_paint(out, term,
-               status[0] == 'e'   ? PAINT_RED
-               : status[0] == 'r' ? PAINT_YELLOW
-                                  : PAINT_GREEN,
+               tree->errors > 0 ? PAINT_RED
+               : running        ? PAINT_YELLOW
+                                : PAINT_GREEN,
                status);
     term_put(out, "\n");
     buf_release(&fitted);

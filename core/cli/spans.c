@@ -10,16 +10,16 @@
 #define OUTPUT_MAX ((size_t)512 * 1024 * 1024)
 
 static const struct table_column columns[] = {
-    {.header = "TIME"},
+    {.header = "STARTED"},
     {.header = "TRACE"},
     {.header = "TYPE", .drop = 1},
-    {.header = "NAME", .min = 14},
-    {.header = "MODEL", .min = 11, .drop = 2},
+    {.header = "NAME", .min = 10},
+    {.header = "MODEL", .min = 9, .drop = 2},
     {.header = "IN", .right = true},
     {.header = "OUT", .right = true},
     {.header = "COST", .right = true},
     {.header = "TTFT", .right = true, .drop = 3},
-    {.header = "DURATION", .right = true},
+    {.header = "TOOK", .right = true},
     {.header = "STATUS"},
 };
 

@@ -197,12 +197,14 @@ char *text_cost(double usd, char *out)
         snprintf(out, TEXT_FIGURE_MAX, "$%.0f", usd > 1e12 ? 1e12 : usd);
     else if (usd >= 1)
         snprintf(out, TEXT_FIGURE_MAX, "$%.2f", usd);
-    else if (usd == 0)
-        snprintf(out, TEXT_FIGURE_MAX, "$0");
-    else if (usd >= 0.01)
+    else if (usd >= 0.1)
+        snprintf(out, TEXT_FIGURE_MAX, "$%.3f", usd);
+    else if (usd >= 0.001)
         snprintf(out, TEXT_FIGURE_MAX, "$%.4f", usd);
+    else if (usd >= 0.00001)
+        snprintf(out, TEXT_FIGURE_MAX, "$%.5f", usd);
     else
-        snprintf(out, TEXT_FIGURE_MAX, "$%.6f", usd);
+        snprintf(out, TEXT_FIGURE_MAX, usd > 0 ? "<$0.00001" : "$0");
     return out;
 }
 
@@ -219,6 +221,8 @@ char *text_duration(int64_t ns, char *out)
         snprintf(out, TEXT_FIGURE_MAX, "%.2f s", seconds);
     else if (ns < 3600 * NS_PER_SEC)
         snprintf(out, TEXT_FIGURE_MAX, "%dm%02ds", (int)(seconds / 60), (int)seconds % 60);
+    else if (ns >= 48 * 3600 * NS_PER_SEC)
+        snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 " days", ns / (86400 * NS_PER_SEC));
     else
         snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 "h%02dm", ns / (3600 * NS_PER_SEC),
                  (int)(ns / (60 * NS_PER_SEC) % 60));

@@ -32,7 +32,7 @@ int text_fit(struct buf *out, const char *text, int columns, bool utf8);
 /* Figures. out has room for TEXT_FIGURE_MAX bytes; all return out; unknown is "-". */
 #define TEXT_FIGURE_MAX 32
 char *text_tokens(int64_t tokens, char *out);             /* "1,234", "12.3k", "4.56M" */
-char *text_cost(double usd, char *out);                   /* "$0.0123" */
+char *text_cost(double usd, char *out);                   /* "$0.0123", "<$0.00001" */
 char *text_duration(int64_t ns, char *out);               /* "350 ms", "2.41 s", "3m12s" */
 char *text_bytes(int64_t bytes, char *out);               /* "12 KB" */
 char *text_age(int64_t ns, char *out);                    /* "12 s", "3 min", "5 h", "2 days" */

@@ -9,10 +9,12 @@
 #include "base/map.h"
 #include "cli/text.h"
 
-#define DEPTH_MAX 64
-#define LABEL_MIN 20
-#define BAR_MIN   8
-#define BAR_MAX   60
+#define DEPTH_MAX  64
+#define LABEL_MIN  20
+#define LABEL_FAIR 26 /* below these two, figures go that matter less */
+#define BAR_MIN    8
+#define BAR_FAIR   12
+#define BAR_MAX    60
 
 void tree_init(struct tree *t)
 {
@@ -34,13 +36,25 @@ static void append_line(struct buf *out, const char *text)
     text_escape(out, text, strlen(text), TEXT_LINE);
 }
 
+/* Whether the name tells the model already, perhaps without the date that the answer adds. */
+static bool names_model(const struct span *s)
+{
+    if (s->name == NULL)
+        return false;
+    if (strstr(s->name, s->model) != NULL ||
+        (s->request_model != NULL && strstr(s->name, s->request_model) != NULL))
+        return true;
+    const char *word = strrchr(s->name, ' ');
+    return word != NULL && word[1] != '\0' && strncmp(s->model, word + 1, strlen(word + 1)) == 0;
+}
+
 static char *make_label(const struct span *s)
 {
     struct buf label;
     buf_init(&label, 2048);
     if (s->name != NULL)
         append_line(&label, s->name);
-    if (s->model != NULL && (s->name == NULL || strstr(s->name, s->model) == NULL)) {
+    if (s->model != NULL && !names_model(s)) {
         buf_append_cut(&label, " ", s->name != NULL ? 1 : 0);
         append_line(&label, s->model);
     }
@@ -150,9 +164,11 @@ static void format_figure(const struct layout *l, const struct tree_node *n, enu
             snprintf(out, size, "%s", text_duration((int64_t)(n->ttft_ms * 1e6), a));
         break;
     case FIGURE_TOKENS:
-        if (n->tokens_input >= 0 || n->tokens_output >= 0)
-            snprintf(out, size, "%s%s%s", text_tokens(n->tokens_input, a),
-                     l->term->utf8 ? "→" : ">", text_tokens(n->tokens_output, b));
+        if (n->tokens_input >= 0)
+            snprintf(out, size, "%s", text_tokens(n->tokens_input, a));
+        if (n->tokens_output >= 0)
+            snprintf(out + strlen(out), size - strlen(out), "%s%s", l->term->utf8 ? "→" : "->",
+                     text_tokens(n->tokens_output, b));
         break;
     case FIGURE_CACHED:
         if (n->tokens_cache_read > 0)
@@ -216,7 +232,7 @@ static void plan(struct layout *l, const struct tree *t)
         }
     int natural = natural_label(t);
     int rest = l->term->columns - figures_width(l) - 2;
-    for (size_t i = 0; i < 2 && rest < LABEL_MIN + BAR_MIN; i++) {
+    for (size_t i = 0; i < 2 && rest < LABEL_FAIR + BAR_FAIR; i++) {
         l->figures[expendable[i]] = 0;
         rest = l->term->columns - figures_width(l) - 2;
     }
