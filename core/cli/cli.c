@@ -196,8 +196,10 @@ struct store *cli_store_open(const struct cli_command *command, int *code)
     }
     struct store *store = NULL;
     err = store_open(&store, dir, STORE_READ, NULL);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        *code = CLI_OK;
         return store;
+    }
     if (err == ERR_NOENT)
         cli_error(command, "nothing was traced yet (no store in %s); try `llm-trace python app.py`",
                   dir);
