@@ -16,6 +16,7 @@ typedef ssize_t gnutls_send_range_fn(gnutls_session_t, const void *, size_t, con
 typedef ssize_t gnutls_recv_fn(gnutls_session_t, void *, size_t);
 typedef ssize_t gnutls_recv_seq_fn(gnutls_session_t, void *, size_t, unsigned char *);
 typedef ssize_t gnutls_recv_packet_fn(gnutls_session_t, gnutls_packet_t *);
+typedef int gnutls_session_fn(gnutls_session_t);
 typedef int gnutls_flags_fn(gnutls_session_t, unsigned);
 typedef int gnutls_name_set_fn(gnutls_session_t, unsigned, const void *, size_t);
 typedef void gnutls_deinit_fn(gnutls_session_t);
@@ -122,6 +123,26 @@ LLMT_EXPORT ssize_t gnutls_record_send_early_data(gnutls_session_t session, cons
     }
     result = real(session, data, len);
     gnutls_early_end(&call, session, data, len, result);
+    return result;
+}
+
+/* Early data was counted when it was handed over; the handshake sends it. */
+LLMT_EXPORT int gnutls_handshake(gnutls_session_t session)
+{
+    bool known;
+    gnutls_session_fn *real = gnutls_real(session, GNUTLS_HANDSHAKE, CALLER, &known);
+    struct track_guard guard;
+    int result;
+
+    if (real == NULL) {
+        return GNUTLS_E_INTERNAL_ERROR;
+    }
+    if (!known) {
+        return real(session);
+    }
+    track_enter(&guard, (track_key)session);
+    result = real(session);
+    track_leave(&guard);
     return result;
 }
 

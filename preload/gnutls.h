@@ -20,6 +20,7 @@ enum gnutls_function {
     GNUTLS_SEND_RANGE,
     GNUTLS_SEND_EARLY_DATA,
     GNUTLS_UNCORK,
+    GNUTLS_HANDSHAKE,
     GNUTLS_RECV,
     GNUTLS_RECV_SEQ,
     GNUTLS_RECV_PACKET,
@@ -71,6 +72,7 @@ ssize_t gnutls_record_send2(gnutls_session_t session, const void *data, size_t l
 ssize_t gnutls_record_send_range(gnutls_session_t session, const void *data, size_t len,
                                  const void *range);
 ssize_t gnutls_record_send_early_data(gnutls_session_t session, const void *data, size_t len);
+int gnutls_handshake(gnutls_session_t session);
 int gnutls_record_uncork(gnutls_session_t session, unsigned flags);
 ssize_t gnutls_record_recv(gnutls_session_t session, void *data, size_t len);
 ssize_t gnutls_record_recv_seq(gnutls_session_t session, void *data, size_t len,

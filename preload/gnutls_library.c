@@ -23,6 +23,7 @@ static const char *const gnutls_names[GNUTLS_FUNCTIONS] = {
     [GNUTLS_SEND2] = "gnutls_record_send2",
     [GNUTLS_SEND_RANGE] = "gnutls_record_send_range",
     [GNUTLS_SEND_EARLY_DATA] = "gnutls_record_send_early_data",
+    [GNUTLS_HANDSHAKE] = "gnutls_handshake",
     [GNUTLS_UNCORK] = "gnutls_record_uncork",
     [GNUTLS_RECV] = "gnutls_record_recv",
     [GNUTLS_RECV_SEQ] = "gnutls_record_recv_seq",

@@ -204,7 +204,22 @@ void library_forget(struct library_family *family, const void *object)
     }
 }
 
-/* Cold: the object's library is not known by what was seen before. */
+/* The library whose own code calls, if it is one of the family. */
+static struct library *family_inside(struct library_family *family, const void *caller)
+{
+    for (unsigned i = 0; i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+
+        if (library_ready(library) && library_holds(library, (uintptr_t)caller)) {
+            return library;
+        }
+    }
+    return NULL;
+}
+
+/* Cold: the object's library is not known by what was seen before. An object that the library
+ * itself made is not remembered: it may go without a call that we see, and its address come back as
+ * another library's. */
 static __attribute__((noinline)) struct library *family_find(struct library_family *family,
                                                              const void *object, const void *caller)
 {
@@ -219,8 +234,21 @@ static __attribute__((noinline)) struct library *family_find(struct library_fami
     if (library == NULL && family->scan_words == 0) {
         library = family_of_caller(family, caller);
     }
-    if (library != NULL && family->scan_words == 0) {
+    if (library != NULL && family->scan_words == 0 && !library_holds(library, (uintptr_t)caller)) {
         library_remember(family, (uintptr_t)object, library);
+    }
+    return library;
+}
+
+static struct library *family_recall(struct library_family *family, const void *object,
+                                     const void *caller)
+{
+    struct library *library = library_remembered(family, (uintptr_t)object);
+
+    if (library != NULL && atomic_load_explicit(&family->live, memory_order_relaxed) > 1) {
+        struct library *inside = family_inside(family, caller);
+
+        return inside != NULL ? inside : library;
     }
     return library;
 }
@@ -233,7 +261,7 @@ struct library *library_of(struct library_family *family, const void *object, co
         return NULL;
     }
     if (family->scan_words == 0) {
-        struct library *library = library_remembered(family, (uintptr_t)object);
+        struct library *library = family_recall(family, object, caller);
 
         return library != NULL ? library : family_find(family, object, caller);
     }

@@ -13,6 +13,7 @@
 #define TLSEXT_NAMETYPE_HOST_NAME 0
 #define SSL_RECEIVED_SHUTDOWN     2
 #define SSL_EARLY_DATA_REJECTED   1
+#define TLS_ST_OK                 1
 
 static const char *const openssl_names[OPENSSL_FUNCTIONS] = {
     [OPENSSL_WRITE] = "SSL_write",
@@ -31,6 +32,7 @@ static const char *const openssl_names[OPENSSL_FUNCTIONS] = {
     [OPENSSL_GET_FD] = "SSL_get_fd",
     [OPENSSL_GET_SHUTDOWN] = "SSL_get_shutdown",
     [OPENSSL_IN_INIT] = "SSL_in_init",
+    [OPENSSL_GET_STATE] = "SSL_get_state",
     [OPENSSL_GET_EARLY_DATA_STATUS] = "SSL_get_early_data_status",
 };
 
@@ -135,15 +137,23 @@ void openssl_receive_begin(struct openssl_call *call, const SSL *ssl)
     call->outer = track_enter(&call->guard, (track_key)ssl);
 }
 
-/* Whether the peer has sent its close_notify. A fatal alert sets the same flag, but leaves the
- * object in the state of a handshake. */
+/* After a fatal error the object waits for a handshake again, though its last one was finished. (A
+ * renegotiation waits for one that is not; SSL_set_connect_state, which libcurl calls before
+ * SSL_free, for one that has not begun.) */
+static bool openssl_failed(const SSL *ssl)
+{
+    int (*in_init)(const SSL *) = openssl_function(ssl, OPENSSL_IN_INIT);
+    int (*get_state)(const SSL *) = openssl_function(ssl, OPENSSL_GET_STATE);
+
+    return in_init != NULL && get_state != NULL && in_init(ssl) != 0 && get_state(ssl) == TLS_ST_OK;
+}
+
+/* Whether the peer has sent its close_notify. */
 static bool openssl_peer_ended(const SSL *ssl)
 {
     int (*get_shutdown)(const SSL *) = openssl_function(ssl, OPENSSL_GET_SHUTDOWN);
-    int (*in_init)(const SSL *) = openssl_function(ssl, OPENSSL_IN_INIT);
 
-    return get_shutdown != NULL && (get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0 &&
-           (in_init == NULL || in_init(ssl) == 0);
+    return get_shutdown != NULL && (get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
 void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got)
@@ -154,6 +164,8 @@ void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *
     }
     if (got > 0) {
         track_received((track_key)ssl, data, got);
+    } else if (openssl_failed(ssl)) { /* a fatal alert counts as received shutdown too */
+        track_end((track_key)ssl, true);
     } else if (openssl_peer_ended(ssl)) {
         track_received((track_key)ssl, NULL, 0);
     }
@@ -161,13 +173,6 @@ void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *
 
 void openssl_end(const SSL *ssl)
 {
-    int (*in_init)(const SSL *);
-
     early_take((track_key)ssl);
-    if (!track_active((track_key)ssl)) {
-        track_end((track_key)ssl, false);
-        return;
-    }
-    in_init = openssl_function(ssl, OPENSSL_IN_INIT);
-    track_end((track_key)ssl, in_init != NULL && in_init(ssl) != 0);
+    track_end((track_key)ssl, track_active((track_key)ssl) && openssl_failed(ssl));
 }

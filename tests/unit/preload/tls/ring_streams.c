@@ -122,6 +122,16 @@ static bool read_ring(struct gathering *g, const char *path)
     return got == 0;
 }
 
+static int by_start(const void *a, const void *b)
+{
+    const struct ring_stream *x = a, *y = b;
+
+    if (x->ring != y->ring) {
+        return x->ring < y->ring ? -1 : 1;
+    }
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
 struct ring_streams *ring_streams_read(const char *dir)
 {
     struct gathering g = {.all = calloc(1, sizeof(*g.all))};
@@ -145,6 +155,9 @@ struct ring_streams *ring_streams_read(const char *dir)
         struct ring_stream *s = &g.all->streams[i];
 
         s->whole = s->out_bytes == s->out.len && s->in_bytes == s->in.len;
+    }
+    if (g.all != NULL) {
+        qsort(g.all->streams, g.all->count, sizeof(g.all->streams[0]), by_start);
     }
     if (g.failed) {
         ring_streams_free(g.all);

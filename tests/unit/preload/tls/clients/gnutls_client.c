@@ -122,12 +122,13 @@ static void answer_of(gnutls_session_t session)
 static gnutls_session_t open_session(void)
 {
     gnutls_session_t session;
+    int fd = dial(port);
 
     gnutls_init(&session, GNUTLS_CLIENT | (is("early") ? GNUTLS_ENABLE_EARLY_DATA : 0));
     gnutls_set_default_priority(session);
     gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
     gnutls_server_name_set(session, GNUTLS_NAME_DNS, "llm.test", 8);
-    gnutls_transport_set_int(session, dial(port));
+    gnutls_transport_set_int2(session, fd, fd);
     return session;
 }
 

@@ -216,7 +216,7 @@ static void early(void)
 static void over_bio(bool buffered)
 {
     BIO *bio = buffered ? BIO_new_buffer_ssl_connect(context) : BIO_new_ssl_connect(context);
-    char address[32], line[400], *answer = answer_room();
+    char address[32], *answer = answer_room();
     size_t len, done = 0, got = 0, want = 0;
     char *request = make_request(path, body, &len);
 
@@ -236,10 +236,16 @@ static void over_bio(bool buffered)
             printf(" %zu\n", done);
         }
         for (got = 0, want = 0; want == 0 || got < want; want = answer_length(answer, got)) {
-            int n = buffered && want == 0 ? BIO_gets(bio, answer + got, sizeof(line))
-                    : i % 2 == 0          ? BIO_read(bio, answer + got, 3000)
-                    : BIO_read_ex(bio, answer + got, 3000, &done) ? (int)done
-                                                                  : -1;
+            /* a buffer waits until it has all that it is asked for */
+            int part = want != 0 && want - got < 3000 ? (int)(want - got) : 3000, n;
+
+            if (buffered && want == 0) {
+                n = BIO_gets(bio, answer + got, 400);
+            } else if (i % 2 == 0) {
+                n = BIO_read(bio, answer + got, part);
+            } else {
+                n = BIO_read_ex(bio, answer + got, (size_t)part, &done) == 1 ? (int)done : -1;
+            }
             if (n <= 0) {
                 break;
             }
