@@ -7,7 +7,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <link.h>
 #include <netinet/in.h>
 #include <pthread.h>

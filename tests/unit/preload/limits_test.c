@@ -19,7 +19,7 @@
 static const char collector[] =
     "#!/bin/sh\n"
     "out=\"$TRACER_DATA_DIR/told-$$\"\n"
-    "{ echo \"arguments: $*\"; env | sort; ls -l /proc/$$/fd; grep ^Sig /proc/$$/status\n"
+    "{ echo \"arguments: $*\"; env | sort; ls -l /proc/$$/fd; grep ^Sig /proc/self/status\n"
     "echo \"pid: $$\"; cut -d' ' -f4-6 /proc/$$/stat; echo \"cwd: $(pwd)\"; umask; ulimit -f\n"
     "echo end; } > \"$out.tmp\" 2>&1\n"
     "mv \"$out.tmp\" \"$out\"\n";
