@@ -38,15 +38,14 @@ static struct {
     struct map found;   /* "provider\nmodel" to entry, or to not_found */
     struct map names;   /* gen_ai.provider.name to entry, or to not_found */
     struct map regexes; /* pattern to compiled regex_t */
-    bool loaded;
 } table;
 
 static json *not_found; /* any value that is no entry */
 
+/* Read at the first use; tried again when there was no memory for it. */
 static const json *providers(void)
 {
-    if (!table.loaded) {
-        table.loaded = true;
+    if (!table.root) {
         map_init(&table.found);
         map_init(&table.names);
         map_init(&table.regexes);

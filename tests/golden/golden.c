@@ -24,61 +24,59 @@ static int cases, failures;
 
 struct replay {
     const struct golden_case *c;
-    struct llm_parser *parser;
-    struct llm_call *call;
+    struct llm_call *call; /* the last one; a changed case may hold several */
 };
 
 static void on_request(void *user, struct http_exchange *x)
 {
-    struct replay *r = user;
-    const struct golden_case *c = r->c;
-    if (llm_parser_new(&r->parser, x, c->host, c->endpoints, c->tls, c->content_max) != ERR_OK)
-        r->parser = NULL;
+    const struct golden_case *c = ((struct replay *)user)->c;
+    struct llm_parser *p = NULL;
+    if (llm_parser_new(&p, x, c->host, c->endpoints, c->tls, c->content_max) == ERR_OK)
+        x->user = p;
 }
 
 static void on_request_body(void *user, struct http_exchange *x, const char *data, size_t len,
                             int64_t time)
 {
-    struct replay *r = user;
-    (void)x;
+    (void)user;
     (void)time;
-    if (r->parser)
-        llm_parser_request_body(r->parser, data, len);
+    if (x->user)
+        llm_parser_request_body(x->user, data, len);
 }
 
 static void on_request_end(void *user, struct http_exchange *x)
 {
-    struct replay *r = user;
-    if (r->parser && !llm_parser_request_end(r->parser, x)) {
-        llm_parser_free(r->parser);
-        r->parser = NULL;
+    (void)user;
+    if (x->user && !llm_parser_request_end(x->user, x)) {
+        llm_parser_free(x->user);
+        x->user = NULL;
     }
 }
 
 static void on_response(void *user, struct http_exchange *x)
 {
-    struct replay *r = user;
-    if (r->parser)
-        llm_parser_response(r->parser, x);
+    (void)user;
+    if (x->user)
+        llm_parser_response(x->user, x);
 }
 
 static void on_response_body(void *user, struct http_exchange *x, const char *data, size_t len,
                              int64_t time)
 {
-    struct replay *r = user;
-    (void)x;
-    if (r->parser)
-        llm_parser_response_body(r->parser, data, len, time);
+    (void)user;
+    if (x->user)
+        llm_parser_response_body(x->user, data, len, time);
 }
 
 static void on_end(void *user, struct http_exchange *x)
 {
     struct replay *r = user;
-    if (!r->parser)
+    if (!x->user)
         return;
-    r->call = llm_parser_end(r->parser, x);
-    llm_parser_free(r->parser);
-    r->parser = NULL;
+    llm_call_free(r->call);
+    r->call = llm_parser_end(x->user, x);
+    llm_parser_free(x->user);
+    x->user = NULL;
 }
 
 /* Length of the next piece: 0 is all of it. */
