@@ -195,16 +195,20 @@ struct store *cli_store_open(const struct cli_command *command, int *code)
         return NULL;
     }
     struct store *store = NULL;
-    err = store_open(&store, dir, STORE_READ, NULL);
+    char *notice = NULL;
+    err = store_open(&store, dir, STORE_READ, &notice);
     if (err == ERR_OK) {
         *code = CLI_OK;
+        free(notice);
         return store;
     }
     if (err == ERR_NOENT)
         cli_error(command, "nothing was traced yet (no store in %s); try `llm-trace python app.py`",
                   dir);
     else
-        *code = cli_error(command, "cannot read the store in %s: %s", dir, err_str(err));
+        *code = cli_error(command, "cannot read the store in %s: %s", dir,
+                          notice != NULL ? notice : err_str(err));
+    free(notice);
     return NULL;
 }
 

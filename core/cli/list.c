@@ -118,7 +118,8 @@ void trace_row_json(const struct trace_row *row, struct buf *out)
         json_set_int(o, "duration_ms", (t->end_time - t->start_time) / NS_PER_MS);
     json_set_text(o, "status", trace_status(row));
     json_set_text(o, "model", row->model);
-    json_set_int(o, "models", row->models);
+    if (row->models > 0)
+        json_set_int(o, "models", row->models);
     json_set_int(o, "span_count", t->span_count);
     json_set_int(o, "errors", row->errors);
     json_set_int(o, "running", row->running);

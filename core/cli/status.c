@@ -277,15 +277,16 @@ static void show_store(struct status *s)
                 "the data directory cannot be written, so spans are kept in %s and are gone "
                 "with the next boot: set TRACER_DATA_DIR",
                 s->data);
-    err = store_open(&store, s->data, STORE_READ, NULL);
-    if (err == ERR_NOENT) {
+    char *notice = NULL;
+    err = store_open(&store, s->data, STORE_READ, &notice);
+    if (err == ERR_NOENT)
         line(s, "store", "empty: nothing was traced yet");
+    else if (err != ERR_OK)
+        problem(s, "the store in %s cannot be read: %.400s", s->data,
+                notice != NULL ? notice : err_str(err));
+    free(notice);
+    if (err != ERR_OK)
         return;
-    }
-    if (err != ERR_OK) {
-        problem(s, "the store in %s cannot be read: %s", s->data, err_str(err));
-        return;
-    }
     show_totals(s, store);
     if (store_each_delivery(store, show_delivery, s) < 0)
         problem(s, "the state of delivery cannot be read: %.300s", store_error(store));

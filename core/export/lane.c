@@ -283,8 +283,7 @@ static bool lane_turn(struct lane *lane)
 /* Whether something may be tried now; looks for another key while the old one is refused. */
 static bool lane_ready(struct lane *lane)
 {
-    if (lane->store == NULL &&
-        store_open(&lane->store, lane->queue->dir, STORE_WRITE, NULL) != ERR_OK)
+    if (lane->store == NULL && !queue_store(lane->queue, &lane->store))
         return false;
     bool changed = (lane->exporter == NULL || lane->blocked) && load_destination(lane);
     if (lane->exporter == NULL) {

@@ -20,6 +20,16 @@ void queue_wait(struct export_queue *q, int64_t until)
     (void)pthread_cond_timedwait(&q->changed, &q->lock, &ts);
 }
 
+bool queue_store(struct export_queue *q, struct store **out)
+{
+    char *notice = NULL;
+    int err = store_open(out, q->dir, STORE_WRITE, &notice);
+    if (notice != NULL && q->notice != NULL && err == ERR_OK)
+        q->notice(q->user, notice);
+    free(notice);
+    return err == ERR_OK;
+}
+
 static struct lane *lane_of(struct export_queue *q, int64_t id)
 {
     for (size_t i = 0; i < q->lane_count; i++)
@@ -58,7 +68,7 @@ static void *queue_main(void *arg)
         int64_t ids[LANES_MAX];
         int count = 0;
         pthread_mutex_unlock(&q->lock);
-        if (store != NULL || store_open(&store, q->dir, STORE_WRITE, NULL) == ERR_OK)
+        if (store != NULL || queue_store(q, &store))
             count = store_outbox_destinations(store, ids, LANES_MAX);
         pthread_mutex_lock(&q->lock);
         for (int i = 0; i < count; i++)

@@ -48,6 +48,8 @@ struct export_queue {
 /* The thread of a lane. */
 void *lane_main(void *lane);
 void lane_free(struct lane *lane);
+/* Opens a handle for the calling thread. */
+bool queue_store(struct export_queue *q, struct store **out);
 /* Waits with the lock held until something changes or the boot time has come. */
 void queue_wait(struct export_queue *q, int64_t until);
 

@@ -38,8 +38,9 @@ static int put_trace(struct store *s, int number, int shift)
 int main(int argc, char **argv)
 {
     struct store *s = NULL;
+    char *notice = NULL;
     int further = argc > 2 ? atoi(argv[2]) : 0;
-    int err = argc < 2 ? ERR_BAD : store_open(&s, argv[1], STORE_WRITE, NULL);
+    int err = argc < 2 ? ERR_BAD : store_open(&s, argv[1], STORE_WRITE, &notice);
     if (err == ERR_OK)
         err = store_begin(s);
     for (int i = 1; i <= SAMPLE_TRACES && err == ERR_OK; i++)
@@ -49,6 +50,7 @@ int main(int argc, char **argv)
     if (err == ERR_OK)
         err = store_commit(s);
     store_close(s);
+    free(notice);
     if (err != ERR_OK)
         fprintf(stderr, "fill: %s\n", err_str(err));
     return err == ERR_OK ? 0 : 1;

@@ -137,7 +137,9 @@ static inline void remove_dir(char *dir)
 static inline struct store *open_store(const char *dir)
 {
     struct store *s = NULL;
-    assert_int_equal(store_open(&s, dir, STORE_WRITE, NULL), ERR_OK);
+    char *notice = NULL;
+    assert_int_equal(store_open(&s, dir, STORE_WRITE, &notice), ERR_OK);
+    assert_null(notice);
     return s;
 }
 
