@@ -265,8 +265,8 @@ static void test_malformed(void **state)
         "{\"trace_id\":\"00000000000000000000000000000000\"}",
         "{\"trace_id\":\"00000000000000000000000000000000\",\"span_id\":1}",
         "{\"trace_id\":\"00000000000000000000000000000000\",\"span_id\":\"000000000000000g\"}",
-        "{\"trace_id\":\"00000000000000000000000000000000\",\"span_id\":\"0000000000000001\","
-        "\"start_time\":\"yesterday\"}",
+        ("{\"trace_id\":\"00000000000000000000000000000000\",\"span_id\":\"0000000000000001\","
+         "\"start_time\":\"yesterday\"}"),
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_null(span_parse(bad[i], strlen(bad[i])));
