@@ -140,7 +140,6 @@ static int framing_byte(struct body *b, char c, bool *end)
         if (c == '\n') {
             b->chunk = CHUNK_SIZE;
             b->digits = 0;
-            b->left = 0;
             b->line_bytes = 0;
             return ERR_OK;
         }

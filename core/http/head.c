@@ -92,6 +92,8 @@ static int parse_request_line(char *line, size_t len, bool any_version, struct h
         len--;
     char *space = memchr(line, ' ', len);
     char *last = memrchr(line, ' ', len);
+    if (memchr(line, '\0', len) != NULL)
+        return ERR_BAD;
     if (space == NULL || space == line || last == space || space - line > METHOD_BYTES_MAX)
         return ERR_BAD;
     for (const char *c = line; c < space; c++)

@@ -23,6 +23,7 @@ static const struct frame_case sse_cases[] = {
     {"event: ping\ndata: {}\n\n", "[ping|{}]"},
     {"event: x\n\ndata: y\n\n", "[|y]"},
     {"event: x\nevent: z\ndata\n\n", "[z|]"},
+    {"data: 1\r\ndata: 2\r\n\r\n", "[|1\n2]"},
     {"data: 1\ndata: 2\ndata\ndata:3\n\n", "[|1\n2\n\n3]"},
     {"data\n\n", "[|]"},
     {"data:\n\n\n\n", "[|]"},

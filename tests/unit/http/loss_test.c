@@ -74,6 +74,16 @@ static const struct loss_case cases[] = {
      "@0 GET /g {} 10-10 | 200 {0123456789} 20-50 | complete\n"
      "@49 GET /g {} 40-40 | 204 {} 60-60 | complete\n",
      .whole_only = true},
+    {.name = "an answer older than the request is not its own",
+     {LOST_OUT(50), OUT(GET), IN_OLD(NONE), IN(OK10 "0123456789")},
+     "@50 GET /g {} 20-20 | 200 {0123456789} 40-40 | complete\n",
+     .whole_only = true},
+    {.name = "nor is one behind the response that was being read",
+     {OUT(GET), IN(OK10 "01234"), LOST_OUT(30), OUT(GET), IN_OLD("56789"), IN_OLD(NONE),
+      IN(OK10 "0123456789")},
+     "@0 GET /g {} 10-10 | 200 {0123456789} 20-5 | complete\n"
+     "@49 GET /g {} 40-40 | 200 {0123456789} 70-70 | complete\n",
+     .whole_only = true},
     {.name = "compressed data cannot go on",
      {OUT(GET), IN("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 40\r\n\r\n"),
       LOST_IN(10), IN("012345678901234567890123456789" NONE), OUT(GET)},

@@ -141,6 +141,8 @@ void transcript_run(struct buf *out, const struct step *steps, const struct http
         time += 10;
         if (s->kind == STEP_OUT || s->kind == STEP_IN)
             feed_split(c, dir, offsets[dir], s, split, time);
+        else if (s->kind == STEP_IN_OLD)
+            feed_split(c, dir, offsets[dir], s, split, 5);
         else if (s->kind == GAP_OUT || s->kind == GAP_IN)
             http_conn_gap(c, dir, s->len, time);
         else if (s->kind == EOF_OUT || s->kind == EOF_IN)

@@ -7,9 +7,19 @@
 #include "base/buf.h"
 #include "http/http.h"
 
-enum step_kind { STEP_END, STEP_OUT, STEP_IN, GAP_OUT, GAP_IN, EOF_OUT, EOF_IN, STEP_CLOSE };
+enum step_kind {
+    STEP_END,
+    STEP_OUT,
+    STEP_IN,
+    STEP_IN_OLD,
+    GAP_OUT,
+    GAP_IN,
+    EOF_OUT,
+    EOF_IN,
+    STEP_CLOSE
+};
 
-/* Step i happens at time 10 * (i + 1). */
+/* Step i happens at time 10 * (i + 1); STEP_IN_OLD, told late, at 5. */
 struct step {
     enum step_kind kind;
     const char *data;
@@ -23,6 +33,10 @@ struct step {
 #define IN(text)                                                                                   \
     {                                                                                              \
         STEP_IN, text, sizeof(text) - 1                                                            \
+    }
+#define IN_OLD(text)                                                                               \
+    {                                                                                              \
+        STEP_IN_OLD, text, sizeof(text) - 1                                                        \
     }
 #define LOST_OUT(n)                                                                                \
     {                                                                                              \

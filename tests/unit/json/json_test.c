@@ -127,6 +127,9 @@ static const struct text_case cases[] = {
     CASE("\"\xc0\x80|\xed\xa0\x80|\xf4\x90\x80\x80\"",
          "\"" REPLACED REPLACED "|" REPLACED REPLACED REPLACED
          "|" REPLACED REPLACED REPLACED REPLACED "\""),
+    CASE("\"\xe0\x80\x80|\xf0\x80\x80\x80|\xc1\xbf\"",
+         "\"" REPLACED REPLACED REPLACED "|" REPLACED REPLACED REPLACED REPLACED
+         "|" REPLACED REPLACED "\""),
     CASE("\"\xf0\x9f\x98|\xe2\x82|\x80\"", "\"" REPLACED "|" REPLACED "|" REPLACED "\""),
     CASE("{\"\xff\\u0000\\n\":0}", "{\"" REPLACED REPLACED "\\n\":0}"),
     REFUSED("\""),
