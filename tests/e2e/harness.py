@@ -80,7 +80,8 @@ class Sandbox:
         self.home = os.path.join(self.dir, "home")
         os.mkdir(self.home)
         self.env = {k: v for k, v in os.environ.items()
-                    if not k.startswith(("TRACER_", "TRACING_", "XDG_", "LD_PRELOAD", "OTEL_"))}
+                    if not k.startswith(("TRACER_", "TRACING_", "XDG_", "LD_PRELOAD", "OTEL_"))
+                    and not k.endswith(("_CA_BUNDLE", "SSL_CERT_FILE"))}
         self.env.update({"HOME": self.home, "TRACER_DATA_DIR": self.data, "SECRET": SECRET,
                          "TRACER_RUNTIME_DIR": self.runtime, "CERT": certificate()[0],
                          "LC_ALL": "C.UTF-8", "TZ": "UTC", "TRACER_BUILD_DIR": BUILD,
@@ -133,6 +134,13 @@ class Sandbox:
             raise AssertionError(f"{len(found)} spans instead of {count}: "
                                  f"{json.dumps(found)[:3000]}")
         return sorted(found, key=lambda s: s["start_time"])
+
+    def clean(self, words, seconds=10):
+        """Waits until no file holds one of the words: a ring may outlive its spans a little."""
+        try:
+            wait_for(lambda: not self.leaks(words), seconds, "the folders are clean")
+        except AssertionError:
+            raise AssertionError("\n".join(self.leaks(words))) from None
 
     def leaks(self, words, folders=None):
         """Files under the data and runtime folders that hold one of the words."""

@@ -9,7 +9,7 @@ import time
 
 import harness
 
-NODE_PACKAGES = ["nodejs=18.20.4+dfsg-1~deb12u2", "libnode108=18.20.4+dfsg-1~deb12u2"]
+NODE_LIBRARIES = ["libc-ares2", "libuv1", "libnghttp2-14", "libicu72", "libbrotli1"]
 AIMOCK = "@copilotkit/aimock@1.43.0"
 
 
@@ -34,14 +34,14 @@ def debian_node():
     env = {"LD_LIBRARY_PATH": os.path.join(folder, "usr/lib/x86_64-linux-gnu")}
     if not os.path.exists(node):
         os.makedirs(folder, exist_ok=True)
-        # Needed libraries that are not installed come along; apt-get works them out.
-        wanted = NODE_PACKAGES + ["libcares2", "libuv1", "libnghttp2-14", "libicu72"]
-        for name in wanted:
-            if subprocess.run(["apt-get", "download", name], cwd=folder, capture_output=True,
-                              timeout=120, check=False).returncode != 0:
-                plain = name.split("=")[0]
-                subprocess.run(["apt-get", "download", plain + "/bookworm"], cwd=folder,
-                               capture_output=True, timeout=120, check=False)
+        listed = (works(["apt-cache", "madison", "nodejs"]) or "").splitlines()
+        versions = [line.split("|")[1].strip() for line in listed if "|" in line]
+        version = next((v for v in versions if v.startswith("18.")), None)
+        if version is None:
+            return None
+        for name in [f"nodejs={version}", f"libnode108={version}"] + NODE_LIBRARIES:
+            subprocess.run(["apt-get", "download", name], cwd=folder, capture_output=True,
+                           timeout=120, check=False)
         for package in glob.glob(os.path.join(folder, "*.deb")):
             subprocess.run(["dpkg", "-x", package, folder], check=False)
             os.unlink(package)

@@ -5,7 +5,10 @@ import json
 import os
 import sys
 
-import httpx
+try:
+    import httpx2 as httpx  # what the packages build on since 2026
+except ImportError:
+    import httpx
 from anthropic import Anthropic, AsyncAnthropic
 
 base, mode = sys.argv[1], sys.argv[2]

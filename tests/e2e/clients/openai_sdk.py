@@ -5,7 +5,10 @@ import json
 import os
 import sys
 
-import httpx
+try:
+    import httpx2 as httpx  # what the packages build on since 2026
+except ImportError:
+    import httpx
 from openai import AsyncOpenAI, OpenAI
 
 base, mode = sys.argv[1] + "/v1", sys.argv[2]
