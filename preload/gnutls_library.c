@@ -4,6 +4,7 @@
 
 #include "curl.h"
 #include "early.h"
+#include "environment.h"
 
 /* gnutls/gnutls.h */
 #define GNUTLS_E_AGAIN           (-28)
@@ -262,7 +263,15 @@ void gnutls_receive_end(struct gnutls_call *call, gnutls_session_t session, cons
     int (*is_fatal)(int);
 
     track_leave(&call->guard);
-    if (!call->outer || !track_active((track_key)session)) {
+    if (!call->outer) {
+        return;
+    }
+    if (!track_active((track_key)session)) {
+        if (result > 0 && data != NULL && environment_is_server() &&
+            gnutls_is_server((track_key)session)) {
+            track_received_from(&gnutls_source, (track_key)session, data,
+                                (size_t)result < len ? (size_t)result : len);
+        }
         return;
     }
     if (result > 0 && data != NULL) {

@@ -3,6 +3,7 @@
 
 #include "curl.h"
 #include "early.h"
+#include "environment.h"
 
 /* An SSL object names its method table among its first words, and the table lies in its library:
  * `int version; const SSL_METHOD *method` in 1.0.2 to 3.1 and LibreSSL, `int type; SSL_CTX *ctx;
@@ -159,7 +160,13 @@ static bool openssl_peer_ended(const SSL *ssl)
 void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got)
 {
     track_leave(&call->guard);
-    if (!call->outer || !track_active((track_key)ssl)) {
+    if (!call->outer) {
+        return;
+    }
+    if (!track_active((track_key)ssl)) {
+        if (got > 0 && environment_is_server() && openssl_is_server((track_key)ssl)) {
+            track_received_from(&openssl_source, (track_key)ssl, data, got);
+        }
         return;
     }
     if (got > 0) {

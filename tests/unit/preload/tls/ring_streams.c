@@ -69,6 +69,7 @@ static bool put_connection(struct ring_stream *stream, const uint8_t *payload, s
     memcpy(&info, payload, sizeof(info));
     stream->layer = info.layer;
     stream->tls = info.tls != 0;
+    stream->server = info.server != 0;
     snprintf(stream->host, sizeof(stream->host), "%s", host);
     snprintf(stream->peer, sizeof(stream->peer), "%s", host + strlen(host) + 1);
     return true;

@@ -14,7 +14,7 @@ struct ring_stream {
     struct buf out, in;
     uint64_t lost; /* of both directions */
     int layer;
-    bool tls, eof, closed, failed, whole; /* whole: no hole in either stream */
+    bool tls, server, eof, closed, failed, whole; /* whole: no hole in either stream */
     uint64_t out_bytes, in_bytes;
     char host[256], peer[64];
 };

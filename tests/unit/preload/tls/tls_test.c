@@ -41,7 +41,7 @@ struct scenario {
     bool eof;                         /* the end of the peer's side must be there */
     bool failed; /* the connection must be marked as failed; else it must not */
     bool plain;
-    bool needs_file; /* skipped when arguments[0] does not exist */
+    bool needs_file; /* skipped when arguments[0], or a plugin in arguments[1], does not exist */
 };
 
 static struct tls_peer *peer;
@@ -234,6 +234,18 @@ static void compare(const struct scenario *s)
     ring_streams_free(all);
 }
 
+static bool is_missing(const struct scenario *s)
+{
+    char first[256];
+
+    if (access(s->arguments[0], X_OK) != 0) {
+        return true;
+    }
+    snprintf(first, sizeof(first), "%s", s->arguments[1]);
+    first[strcspn(first, ",")] = '\0';
+    return strstr(first, ".so") != NULL && access(first, R_OK) != 0;
+}
+
 static void test_scenario(void **state)
 {
     const struct scenario *s = *state;
@@ -241,7 +253,7 @@ static void test_scenario(void **state)
     char *plain, *traced;
     size_t count;
 
-    if (s->needs_file && access(s->arguments[0], X_OK) != 0) {
+    if (s->needs_file && is_missing(s)) {
         skip();
     }
     tls_peer_refuse_early_data(peer, s->refuse_early);
@@ -326,6 +338,19 @@ static const struct scenario scenarios[] = {
           "/cl/9000", "500", "2")},
     {CASE("openssl_two_local_buffered", OPENSSL, EACH, LOAD, PLUGIN("9") "," PLUGIN("3"), "@PORT",
           "biobuf", "/cl/9000", "500", "2")},
+    /* a libssl whose calls of itself reach no hook */
+    {CASE("openssl_symbolic_bio", OPENSSL, EACH, LOAD, PLUGIN("symbolic"), "@PORT", "bio",
+          "/cl/9000", "500", "2"),
+     .needs_file = true},
+    {CASE("openssl_symbolic_buffered", OPENSSL, EACH, LOAD, PLUGIN("symbolic"), "@PORT", "biobuf",
+          "/cl/9000", "500", "2"),
+     .needs_file = true},
+    {CASE("openssl_symbolic_and_not", OPENSSL, EACH, LOAD, PLUGIN("symbolic") "," PLUGIN("3"),
+          "@PORT", "biobuf", "/cl/9000", "500", "2"),
+     .needs_file = true},
+    {CASE("openssl_symbolic_early_data", OPENSSL, EACH, LOAD, PLUGIN("symbolic"), "@PORT", "early",
+          "/cl/9000", "500", "2"),
+     .needs_file = true},
     /* GnuTLS */
     {CASE("gnutls_send", GNUTLS, EACH, GNUTLS_CLIENT, "@PORT", "send", "/cl/100000", "40000", "4"),
      .host = "llm.test"},
@@ -454,6 +479,39 @@ static void test_two_libraries(void **state)
     ring_streams_free(all);
 }
 
+/* Connections that the program accepted are looked at when it says so. */
+static void check_role(const char *environment, size_t expected)
+{
+    const struct scenario s = {
+        .name = "role",
+        .arguments = {OPENSSL_CLIENT, "0", "pair", "/v1/chat/completions", "500", "1"},
+        .environment = environment};
+    struct ring_streams *all;
+    int status;
+    char *text = run(&s, true, &status);
+
+    assert_int_equal(status, 3 << 8);
+    assert_non_null(strstr(text, "client read 40\n"));
+    free(text);
+    all = ring_streams_read(runtime);
+    assert_non_null(all);
+    assert_int_equal(all->count, expected);
+    assert_true(all->streams[0].out.len > 500 && !all->streams[0].server);
+    if (expected == 2) {
+        assert_true(all->streams[1].server);
+        assert_true(same(&all->streams[0].out, &all->streams[1].in));
+        assert_true(same(&all->streams[0].in, &all->streams[1].out));
+    }
+    ring_streams_free(all);
+}
+
+static void test_role(void **state)
+{
+    (void)state;
+    check_role("TRACER_ROLE=client", 1);
+    check_role("TRACER_ROLE=server", 2);
+}
+
 /* Two libcurl of different make in one process, one of them captured in its own layer. */
 static void test_two_curls(void **state)
 {
@@ -523,7 +581,8 @@ static int tear_down(void **state)
 int main(int argc, char **argv)
 {
     enum { COUNT = sizeof(scenarios) / sizeof(scenarios[0]) };
-    struct CMUnitTest tests[COUNT + 2] = {
+    struct CMUnitTest tests[COUNT + 3] = {
+        cmocka_unit_test(test_role),
         cmocka_unit_test(test_two_libraries),
         cmocka_unit_test(test_two_curls),
     };
@@ -532,9 +591,9 @@ int main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     }
     for (size_t i = 0; i < COUNT; i++) {
-        tests[i + 2].name = scenarios[i].name;
-        tests[i + 2].test_func = test_scenario;
-        tests[i + 2].initial_state = (void *)(uintptr_t)&scenarios[i];
+        tests[i + 3].name = scenarios[i].name;
+        tests[i + 3].test_func = test_scenario;
+        tests[i + 3].initial_state = (void *)(uintptr_t)&scenarios[i];
     }
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

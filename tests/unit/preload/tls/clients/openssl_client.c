@@ -295,6 +295,55 @@ static void threads(void)
     printf("done\n");
 }
 
+/* A server and its client in one process, without a certificate. */
+static SSL *pair_end(int fd, bool server)
+{
+    SSL_CTX *anonymous = SSL_CTX_new(TLS_method());
+    SSL *ssl;
+
+    SSL_CTX_set_max_proto_version(anonymous, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(anonymous, "AECDH-AES128-SHA:@SECLEVEL=0");
+    ssl = SSL_new(anonymous);
+    SSL_CTX_free(anonymous);
+    SSL_set_fd(ssl, fd);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    if (server) {
+        SSL_set_accept_state(ssl);
+    } else {
+        SSL_set_connect_state(ssl);
+    }
+    return ssl;
+}
+
+static void pair(void)
+{
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    int fds[2];
+    size_t len, got = 0;
+    char *request = make_request(path, body, &len), *room = answer_room();
+    SSL *client, *server;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) {
+        die("socketpair");
+    }
+    client = pair_end(fds[0], false);
+    server = pair_end(fds[1], true);
+    for (int i = 0; i < 20; i++) {
+        SSL_do_handshake(client);
+        SSL_do_handshake(server);
+    }
+    printf("client wrote %d\n", SSL_write(client, request, (int)len));
+    printf("server read %d\n", SSL_read_ex(server, room, 100000, &got) == 1 ? (int)got : -1);
+    printf("server wrote %d\n", SSL_write(server, answer, (int)sizeof(answer) - 1));
+    printf("client read %d\n", SSL_read(client, room, 100000));
+    SSL_free(client);
+    SSL_free(server);
+    close(fds[0]);
+    close(fds[1]);
+    free(request);
+    free(room);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 6) {
@@ -317,6 +366,8 @@ int main(int argc, char **argv)
         many_connections();
     } else if (is("clear")) {
         cleared_object();
+    } else if (is("pair")) {
+        pair();
     } else if (is("threads")) {
         threads();
     } else {
