@@ -63,7 +63,7 @@ struct answer_block *answer_block_new(struct answer *a, struct answer_choice *c,
 {
     if (!c || a->blocks == LLM_BLOCKS_MAX)
         return NULL;
-    if (c->count == c->cap) {
+    if (!c->blocks || c->count == c->cap) {
         size_t cap = c->cap ? c->cap * 2 : 2;
         struct answer_block *grown = realloc(c->blocks, cap * sizeof(*grown));
         if (!grown)

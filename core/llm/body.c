@@ -1,5 +1,6 @@
 #include "llm/body.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -49,11 +50,9 @@ static void string_end(struct body *b)
     memcpy(note, "\"", 2);
     if (b->cutting && b->counting && !b->full) {
         b->text.len = b->string_start;
-        len = snprintf(note, sizeof(note), "-%llu",
-                       (unsigned long long)(b->string_kept + b->string_cut));
+        len = snprintf(note, sizeof(note), "-%" PRIu64, b->string_kept + b->string_cut);
     } else if (b->cutting) {
-        len =
-            snprintf(note, sizeof(note), " [%llu bytes cut]\"", (unsigned long long)b->string_cut);
+        len = snprintf(note, sizeof(note), " [%" PRIu64 " bytes cut]\"", b->string_cut);
         b->cut += b->string_cut;
     }
     keep(b, note, (size_t)len);
@@ -128,7 +127,7 @@ static size_t numbers_feed(struct body *b, const char *data, size_t len)
     if (!close)
         return n;
     char text[NOTE_MAX];
-    int written = snprintf(text, sizeof(text), "%llu", (unsigned long long)b->numbers);
+    int written = snprintf(text, sizeof(text), "%" PRIu64, b->numbers);
     keep(b, text, (size_t)written);
     b->array = BODY_PLAIN;
     return n + 1;

@@ -36,19 +36,23 @@ void llm_call_free(struct llm_call *call)
 {
     if (!call)
         return;
-    char *texts[] = {
-        call->provider,        call->request_model,
-        call->response_model,  call->response_id,
-        call->service_tier,    call->error,
-        call->error_type,      call->traceparent,
-        call->conversation_id, call->previous_response_id,
-        call->user_id,         call->session_id,
-    };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-        free(texts[i]);
-    json *values[] = {call->price, call->finish_reasons, call->input, call->output, call->metadata};
-    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
-        json_free(values[i]);
+    free(call->provider);
+    free(call->request_model);
+    free(call->response_model);
+    free(call->response_id);
+    free(call->service_tier);
+    free(call->error);
+    free(call->error_type);
+    free(call->traceparent);
+    free(call->conversation_id);
+    free(call->previous_response_id);
+    free(call->user_id);
+    free(call->session_id);
+    json_free(call->price);
+    json_free(call->finish_reasons);
+    json_free(call->input);
+    json_free(call->output);
+    json_free(call->metadata);
     free(call);
 }
 

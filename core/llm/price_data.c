@@ -1,5 +1,7 @@
 #include "llm/price_data.h"
 
+#include <stdint.h>
+
 /* PRICES_JSON is the file's path, set by the build. */
 __asm__(".section .rodata\n"
         ".balign 16\n"
@@ -11,9 +13,9 @@ __asm__(".section .rodata\n"
         ".byte 0\n"
         ".previous\n");
 
-extern const char price_data_end[];
+extern const char price_data_end[]; /* the same object as price_data, to the linker */
 
 size_t price_data_len(void)
 {
-    return (size_t)(price_data_end - price_data);
+    return (uintptr_t)price_data_end - (uintptr_t)price_data;
 }

@@ -183,24 +183,26 @@ static const json *search(const json *provider, const char *model, int depth)
     return NULL;
 }
 
-static bool digits(const char *text, size_t n)
+/* The number that n digits make; negative when they are none. */
+static int digits(const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    int value = 0;
+    for (size_t i = 0; i < n; i++) {
         if (!isdigit((unsigned char)text[i]))
-            return false;
-    return true;
+            return -1;
+        value = value * 10 + text[i] - '0';
+    }
+    return value;
 }
 
 /* A date that exists, in eight digits from 2000 on. */
 static bool is_date(const char *text)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (!digits(text, 8) || strncmp(text, "20", 2) != 0)
+    if (digits(text, 8) < 0 || strncmp(text, "20", 2) != 0)
         return false;
-    int n = atoi((char[]){text[0], text[1], text[2], text[3], '\0'});
-    int month = (text[4] - '0') * 10 + text[5] - '0';
-    int day = (text[6] - '0') * 10 + text[7] - '0';
-    bool leap = (n % 4 == 0 && n % 100 != 0) || n % 400 == 0;
+    int year = digits(text, 4), month = digits(text + 4, 2), day = digits(text + 6, 2);
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return month >= 1 && month <= 12 && day >= 1 &&
            day <= days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
@@ -257,13 +259,13 @@ const json *price_model(const json *provider, const char *model)
     return found;
 }
 
-/* "16:30:00Z", always UTC in the table. Seconds of the day. */
+/* "16:30:00Z", always UTC in the table. Seconds of the day; negative: no time. */
 static int seconds_of_day(const char *text)
 {
-    int h = 0, m = 0, s = 0;
-    if (!text || sscanf(text, "%2d:%2d:%2d", &h, &m, &s) != 3)
+    if (!text || strlen(text) != 9)
         return -1;
-    return h * 3600 + m * 60 + s;
+    int h = digits(text, 2), m = digits(text + 3, 2), s = digits(text + 6, 2);
+    return h < 0 || m < 0 || s < 0 ? -1 : h * 3600 + m * 60 + s;
 }
 
 static bool active(const json *constraint, int64_t wall_ns)

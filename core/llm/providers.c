@@ -9,7 +9,7 @@ const struct llm_api *const llm_apis[] = {
     &openai_chat,        &openai_completions, &openai_embeddings,
     &openai_responses,   &ollama_embed,       &ollama_embeddings,
 };
-const size_t llm_api_count = sizeof(llm_apis) / sizeof(*llm_apis);
+const size_t llm_api_count = sizeof(llm_apis) / sizeof(llm_apis[0]); /* NOLINT: of pointers */
 
 const struct llm_api *llm_api_find(const char *name)
 {

@@ -4,6 +4,8 @@
 #include "llm/openai.h"
 #include "llm/responses.h"
 
+#define REASONING_MAX ((size_t)64 << 20)
+
 static bool is(const char *type, const char *name)
 {
     return strcmp(type, name) == 0;
@@ -19,7 +21,7 @@ static bool ends_with(const char *text, const char *end)
 static json *reasoning_part(const json *item)
 {
     struct buf text;
-    buf_init(&text, 64 * 1024 * 1024);
+    buf_init(&text, REASONING_MAX);
     static const char *const lists[] = {"summary", "content"};
     for (size_t i = 0; i < 2; i++) {
         const json *list = json_get(item, lists[i]);

@@ -6,7 +6,7 @@
 #include <strings.h>
 #include <zlib.h>
 
-#define FILE_MAX (8 * 1024 * 1024)
+#define FILE_MAX ((size_t)8 << 20)
 
 static void add(struct buf *b, const char *data, size_t len)
 {
@@ -149,7 +149,7 @@ static void options(struct golden_case *c, const char *line)
     if ((at = strstr(line, "endpoints=")))
         sscanf(at, "endpoints=%255s", c->endpoints);
     if ((at = strstr(line, "content_max=")))
-        sscanf(at, "content_max=%zu", &c->content_max);
+        c->content_max = strtoul(at + strlen("content_max="), NULL, 10);
     c->tls = !strstr(line, "tls=no");
 }
 
@@ -232,7 +232,7 @@ bool case_load(struct golden_case *c, const char *path)
     static struct message request, response;
     struct buf file;
     memset(c, 0, sizeof(*c));
-    c->content_max = 1024 * 1024;
+    c->content_max = (size_t)1 << 20;
     c->tls = true;
     buf_init(&file, FILE_MAX);
     buf_init(&c->request, 2 * FILE_MAX);

@@ -14,7 +14,7 @@
 #include "http/http.h"
 #include "llm/llm.h"
 
-#define DUMP_MAX      (16 * 1024 * 1024)
+#define DUMP_MAX      ((size_t)16 << 20)
 #define RANDOM_ROUNDS 6
 #define MUTATIONS     40                     /* rounds a case */
 #define PRICES_AT     "2026-09-01T12:00:00Z" /* prices change with the date */
@@ -118,7 +118,7 @@ static void replay_case(const struct golden_case *c, unsigned mode, struct buf *
         .response_body = on_response_body,
         .end = on_end,
     };
-    struct http_options options = {.body_max = 64 * 1024 * 1024};
+    struct http_options options = {.body_max = UINT64_C(64) << 20};
     struct replay r = {.c = c};
     struct http_conn *conn;
     int64_t prices_at, time = CASE_START_NS;

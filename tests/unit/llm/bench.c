@@ -79,8 +79,8 @@ static void init(struct bench *b, const char *target, const char *content_type)
 {
     b->target = target;
     b->content_type = content_type;
-    buf_init(&b->request, 64 << 20);
-    buf_init(&b->response, 64 << 20);
+    buf_init(&b->request, (size_t)64 << 20);
+    buf_init(&b->response, (size_t)64 << 20);
 }
 
 static void release(struct bench *b)
@@ -172,7 +172,7 @@ int main(void)
     release(&b);
 
     init(&b, "/v1/chat/completions", "application/json");
-    chat_request(&b, 200 * 1024, false);
+    chat_request(&b, 204800, false);
     chat_answer(&b);
     double us = measure(&b, 500);
     printf("200 KB prompt                       %8.2f us, %.0f MB/s\n", us,
