@@ -95,7 +95,10 @@ static void test_kill(void **state)
     srand(7);
     for (int round = 0; round < ROUNDS; round++) {
         uint64_t last = run_and_kill(*state, next, to, 5 + rand() % 30);
-        s = open_store(*state);
+        char *notice;
+        enum store_mode mode = round % 2 == 0 ? STORE_READ : STORE_WRITE; /* who finds it first */
+        assert_int_equal(store_open(&s, *state, mode, &notice), ERR_OK);
+        assert_null(notice);
         seen.max = (last + 3) * GROUP;
         seen.count = calloc(seen.max, 1);
         seen.total = 0;

@@ -271,19 +271,54 @@ static int full_file_system(const char *dir)
     return 0;
 }
 
-static void test_full_file_system(void **state)
+/* Runs it in a process of its own, since it changes mounts; it returns 77 when that is not allowed
+ * here. A failed assertion ends the process with another code. */
+static void run_apart(int (*body)(const char *dir), const char *dir)
 {
     pid_t child = fork();
-    if (child == 0) {
-        int code = full_file_system(*state);
-        _exit(code); /* a failed assertion exits otherwise */
-    }
+    if (child == 0)
+        _exit(body(dir));
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == 77)
-        skip(); /* no mount namespace here; test_full_quota does the same by a limit */
+        skip();
     assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* test_full_quota does the same by a limit where no mount namespace is to be had. */
+static void test_full_file_system(void **state)
+{
+    run_apart(full_file_system, *state);
+}
+
+static int read_only_file_system(const char *dir)
+{
+    if (!own_mounts() || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("none", dir, "tmpfs", 0, "size=32m") != 0)
+        return 77;
+    struct store *s = open_store(dir);
+    fill(s, 0, 100);
+    store_close(s);
+    if (mount("none", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, "size=32m") != 0)
+        return 77;
+    char *notice;
+    assert_int_equal(store_open(&s, dir, STORE_READ, &notice), ERR_OK);
+    assert_int_equal(span_count(s), 100);
+    assert_int_equal(store_begin(s), ERR_DENIED);
+    store_close(s);
+    assert_int_equal(open_fails(dir, STORE_WRITE, "traces.db"), ERR_IO);
+    setenv("TRACER_DATA_DIR", dir, 1);
+    char out[512];
+    bool fallback;
+    assert_int_equal(store_data_dir("/tmp", out, sizeof(out), &fallback), ERR_OK);
+    assert_true(fallback);
+    return 0;
+}
+
+static void test_read_only_file_system(void **state)
+{
+    run_apart(read_only_file_system, *state);
 }
 
 static void test_full_quota(void **state)
@@ -405,6 +440,7 @@ int main(void)
         CASE(test_removed_while_running),
         CASE(test_full_file_system),
         CASE(test_full_quota),
+        CASE(test_read_only_file_system),
         CASE(test_keys),
         CASE(test_data_dir),
     };
