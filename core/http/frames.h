@@ -6,7 +6,7 @@
 
 #include "base/buf.h"
 
-#define FRAME_BYTES_MAX (16 * 1024 * 1024) /* of one event or line; what is over is cut */
+#define FRAME_BYTES_MAX 16777216 /* 16 MB: of one event or line; what is over is cut */
 
 struct frame {
     const char *event; /* SSE: the event's type; "" when it named none. NDJSON: "" */

@@ -9,10 +9,10 @@
 
 #include "base/err.h"
 
-#define HTTP_HEADERS_MAX     256           /* fields a message may have */
-#define HTTP_HEAD_BYTES_MAX  (256 * 1024)  /* start line and fields together */
-#define HTTP_PIPELINE_MAX    64            /* requests waiting for their response */
-#define HTTP_EARLY_BYTES_MAX (1024 * 1024) /* response bytes held until their request was seen */
+#define HTTP_HEADERS_MAX     256     /* fields a message may have */
+#define HTTP_HEAD_BYTES_MAX  262144  /* 256 KB: start line and fields together */
+#define HTTP_PIPELINE_MAX    64      /* requests waiting for their response */
+#define HTTP_EARLY_BYTES_MAX 1048576 /* 1 MB: response bytes held until their request was seen */
 
 struct http_header {
     const char *name;  /* lower case */

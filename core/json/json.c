@@ -9,6 +9,7 @@
 #include "json/utf8.h"
 
 #define EXACT_MAX INT64_C(9007199254740992) /* 2^53: every whole number up to it is a double */
+#define TWO_63    9223372036854775808.0
 
 static bool is(const json *value, int type)
 {
@@ -150,7 +151,7 @@ bool json_int(const json *value, int64_t *out)
             return errno == 0;
     }
     double d = value->valuedouble;
-    if (!(d >= -0x1p63 && d < 0x1p63) || d != floor(d))
+    if (!(d >= -TWO_63 && d < TWO_63) || d != floor(d))
         return false;
     *out = (int64_t)d;
     return true;
