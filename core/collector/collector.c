@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,9 +190,28 @@ static void commit_due(struct collector *c)
         traces_sweep(c);
 }
 
+/* Someone removed the lock's file: the next collector would not see ours, and two would empty the
+ * same rings. */
+static bool lock_is_gone(const struct collector *c)
+{
+    char path[4200];
+    struct stat ours, there;
+    snprintf(path, sizeof(path), "%s/%s", c->runtime_dir, COLLECTOR_LOCK_NAME);
+    if (fstat(c->lock, &ours) != 0)
+        return false;
+    if (stat(path, &there) != 0)
+        return errno == ENOENT;
+    return ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
+}
+
 static void housekeep(struct collector *c)
 {
     c->housekept = c->now;
+    if (lock_is_gone(c)) {
+        log_warn("%s was removed; this collector ends", COLLECTOR_LOCK_NAME);
+        collector_stop(c);
+        return;
+    }
     doorbell_announce(c->bell, (uint32_t)getpid());
     traces_end_idle(c);
     status_write(c);

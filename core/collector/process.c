@@ -16,6 +16,7 @@
 #define TEXTS_MAX       4096u
 #define COMMAND_MAX     512u
 #define CLOCK_DRIFT_MAX (5 * NS_PER_SEC)
+#define CLOCK_MAX       (UINT64_C(1) << 61) /* 73 years */
 #define LISTENERS_MAX   1024u
 
 void process_release(struct process *p)
@@ -194,8 +195,8 @@ static int64_t clock_offset(const struct wire_process_info *info)
 {
     int64_t ours = clock_boot_to_wall();
     int64_t theirs = 0;
-    if (info->boot_time == 0 || info->wall_time == 0 || info->wall_time > INT64_MAX ||
-        info->boot_time > INT64_MAX)
+    if (info->boot_time == 0 || info->wall_time == 0 || info->wall_time > CLOCK_MAX ||
+        info->boot_time > CLOCK_MAX)
         return ours;
     theirs = (int64_t)info->wall_time - (int64_t)info->boot_time;
     int64_t drift = theirs - ours;

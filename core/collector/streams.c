@@ -13,7 +13,9 @@
 #define CONN_INFO_MAX 1024u /* of a host or peer text */
 #define ROW_CONNS_MAX 1024u /* connections kept in a ring's row */
 #define ACTIVE_SPAN   (TRACE_ID_LEN + SPAN_ID_LEN)
-#define TIME_SANE(t)  ((int64_t)((t) > INT64_MAX ? INT64_MAX : (t)))
+/* A time that can be added to without overflow: 73 years. */
+#define TIME_MAX     (INT64_C(1) << 61)
+#define TIME_SANE(t) ((t) > (uint64_t)TIME_MAX ? TIME_MAX : (int64_t)(t))
 
 static void wait_list_add(struct conn *c)
 {
