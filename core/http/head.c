@@ -148,7 +148,7 @@ static char *trim_value(char *value, char *end)
 static int parse_field(char *line, char *end, struct http_head *out)
 {
     char *colon = memchr(line, ':', (size_t)(end - line));
-    if (colon == NULL || colon == line)
+    if (colon == NULL || colon == line || is_blank(*line))
         return ERR_OK;
     if (out->header_count == HTTP_HEADERS_MAX)
         return ERR_FULL;

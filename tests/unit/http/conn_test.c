@@ -260,8 +260,9 @@ static void keep_fields(void *user, struct http_exchange *x)
 static void fields_are_told(void **state)
 {
     (void)state;
-    static const char text[] = "GET  /a b?q=1   HTTP/1.0\r\nX-Folded: a \r\n\t b\r\nX-EMPTY:\r\n"
-                               "X-Last \t: \x80z\x01 w \t\r\nx-last: second\r\n\r\n";
+    static const char text[] =
+        "GET  /a b?q=1   HTTP/1.0\r\n :x\r\nX-Folded: a \r\n\t b\r\nX-EMPTY:\r\n"
+        "X-Last \t: \x80z\x01 w \t\r\nx-last: second\r\n\r\n";
     const struct http_handler handler = {.request = keep_fields};
     const struct http_options options = {.body_max = 1};
     struct fields f = {0};
