@@ -218,6 +218,12 @@ static int take_newest(void *user, const struct trace_row *row)
     return ERR_OK;
 }
 
+static bool is_trace_id(const char *id)
+{
+    size_t len = strlen(id);
+    return len >= 4 && len <= 32 && id[strspn(id, "0123456789abcdefABCDEF")] == '\0';
+}
+
 /* Finds the trace by a prefix of its id, or the newest. Returns the exit code. */
 static int find(struct showing *w, const char *id)
 {
@@ -235,12 +241,6 @@ static int find(struct showing *w, const char *id)
         }
         id = newest;
     }
-    size_t len = strlen(id);
-    if (len < 4 || len > 32 || id[strspn(id, "0123456789abcdefABCDEF")] != '\0')
-        return cli_error(&command_show,
-                         "\"%.40s\" is no trace id: 4 to 32 hex digits; `llm-tracer list` shows "
-                         "them",
-                         id);
     int err = store_find_trace(w->store, id, &w->trace);
     if (err == ERR_OK)
         return CLI_OK;
@@ -266,6 +266,11 @@ static int run(int argc, char **argv)
                           words, 1);
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
+    if (count == 1 && !is_trace_id(words[0]))
+        return cli_error(&command_show,
+                         "\"%.40s\" is no trace id: 4 to 32 hex digits; `llm-tracer list` shows "
+                         "them",
+                         words[0]);
     struct showing w = {.first = true};
     int code = term_detect(&w.term, &command_show, colour);
     if (code != CLI_OK)

@@ -220,7 +220,8 @@ char *text_duration(int64_t ns, char *out)
     else if (seconds < 59.995)
         snprintf(out, TEXT_FIGURE_MAX, "%.2f s", seconds);
     else if (ns < 3600 * NS_PER_SEC)
-        snprintf(out, TEXT_FIGURE_MAX, "%dm%02ds", (int)(seconds / 60), (int)seconds % 60);
+        snprintf(out, TEXT_FIGURE_MAX, "%dm%02ds", (int)((ns + NS_PER_SEC / 2) / NS_PER_SEC / 60),
+                 (int)((ns + NS_PER_SEC / 2) / NS_PER_SEC % 60));
     else if (ns >= 48 * 3600 * NS_PER_SEC)
         snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 " days", ns / (86400 * NS_PER_SEC));
     else

@@ -220,7 +220,13 @@ static int natural_label(const struct tree *t)
 
 static void plan(struct layout *l, const struct tree *t)
 {
-    static const enum figure expendable[] = {FIGURE_CACHED, FIGURE_TTFT};
+    static const struct {
+        enum figure figure;
+        int room; /* what label and bar should have before it goes */
+    } expendable[] = {{FIGURE_CACHED, LABEL_FAIR + BAR_FAIR},
+                      {FIGURE_TTFT, LABEL_FAIR + BAR_FAIR},
+                      {FIGURE_COST, LABEL_MIN + BAR_MIN},
+                      {FIGURE_TOKENS, LABEL_MIN + BAR_MIN}};
     char text[3 * TEXT_FIGURE_MAX];
     for (int f = 0; f < FIGURE_COUNT; f++)
         for (size_t i = 0; i < t->count; i++) {
@@ -232,8 +238,10 @@ static void plan(struct layout *l, const struct tree *t)
         }
     int natural = natural_label(t);
     int rest = l->term->columns - figures_width(l) - 2;
-    for (size_t i = 0; i < 2 && rest < LABEL_FAIR + BAR_FAIR; i++) {
-        l->figures[expendable[i]] = 0;
+    for (size_t i = 0; i < sizeof(expendable) / sizeof(expendable[0]); i++) {
+        if (rest >= expendable[i].room)
+            break;
+        l->figures[expendable[i].figure] = 0;
         rest = l->term->columns - figures_width(l) - 2;
     }
     l->bar = rest / 3 > BAR_MIN ? rest / 3 : BAR_MIN;

@@ -1,0 +1,204 @@
+/* The program as a person meets it: exit codes, one-line errors, figures as JSON. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "json/json.h"
+
+static char dir[] = "/tmp/commands-XXXXXX";
+
+/* Runs `llm-tracer WORDS`; its output with stderr's. Returns the exit code. */
+static int run(const char *words, struct buf *out)
+{
+    char command[4096];
+    char chunk[4096];
+    size_t n;
+    snprintf(command, sizeof(command), "exec %s %s 2>&1", LLM_TRACER, words);
+    buf_clear(out);
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+        buf_append_cut(out, chunk, n);
+    int status = pclose(f);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void expect(const char *words, int code, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    int got = run(words, &out);
+    if (got != code || strstr(buf_str(&out), text) == NULL)
+        fail_msg("llm-tracer %s: exit code %d (%d expected), said:\n%s", words, got, code,
+                 buf_str(&out));
+    if (code == 2) /* an error is one line */
+        assert_ptr_equal(strchr(buf_str(&out), '\n'), buf_str(&out) + out.len - 1);
+    buf_release(&out);
+}
+
+static void errors_are_one_line(void **state)
+{
+    (void)state;
+    expect("lst", 2, "llm-tracer: no command \"lst\"; `llm-tracer help` lists them");
+    expect("sh app.sh", 2, "did you mean `llm-trace sh app.sh`?");
+    expect("--odd", 2, "no option --odd");
+    expect("list --limit many", 2, "--limit takes a number from 1 to 1000000, not \"many\"");
+    expect("list --limit", 2, "--limit wants a value");
+    expect("list --json=1", 2, "--json takes no value");
+    expect("list more", 2, "unexpected \"more\"");
+    expect("list --since yesterday", 2, "--since takes");
+    expect("list --color=blue", 2, "--color takes auto, always or never");
+    expect("show xyz", 2, "is no trace id");
+    expect("doctor", 2, "which program?");
+    expect("doctor /nowhere", 2, "there is no program /nowhere");
+    expect("\"$(printf 'lst\\033[2J')\"", 2, "\\x1b[2J");
+}
+
+static void every_command_has_help(void **state)
+{
+    static const char *const names[] = {"run",    "list", "show",    "spans",   "status", "doctor",
+                                        "config", "env",  "collect", "version", "help"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char words[64];
+        char usage[64];
+        snprintf(words, sizeof(words), "%s --help", names[i]);
+        snprintf(usage, sizeof(usage), "Usage: llm-tracer %s", names[i]);
+        expect(words, 0, usage);
+        expect("help", 0, names[i]);
+    }
+    expect("--version", 0, "llm-tracer " TRACER_VERSION);
+}
+
+static void without_a_store_there_is_nothing(void **state)
+{
+    (void)state;
+    setenv("TRACER_DATA_DIR", "/tmp/commands-none-such", 1);
+    expect("list", 1, "nothing was traced yet");
+    expect("show", 1, "nothing was traced yet");
+    expect("spans", 1, "nothing was traced yet");
+    expect("status", 0, "store      empty");
+    rmdir("/tmp/commands-none-such");
+}
+
+static void damaged_store_is_said(void **state)
+{
+    char path[128];
+    (void)state;
+    snprintf(path, sizeof(path), "%s/bad", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    setenv("TRACER_DATA_DIR", path, 1);
+    strcat(path, "/traces.db");
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    for (int i = 0; i < 3000; i++)
+        fputs("no data", f);
+    fclose(f);
+    expect("list", 2, "cannot read the store in");
+    expect("status", 1, "cannot be read");
+}
+
+static void the_store_is_shown(void **state)
+{
+    char command[512];
+    struct buf out;
+    (void)state;
+    setenv("TRACER_DATA_DIR", dir, 1);
+    snprintf(command, sizeof(command), "%s %s 150", CLI_FILL, dir);
+    assert_int_equal(system(command), 0);
+    expect("list --name alps --since 2026-01-01T00:00:00Z --limit 1", 0, "python re");
+    expect("list --name nothing", 1, "no trace fits");
+    expect("show 3b42", 0, "research agent");
+    expect("show 3b42495", 0, "claude-sonnet-4-5");
+    expect("show 1234", 1, "no trace starts with 1234; `llm-tracer list` shows them");
+    expect("show 3b42 --messages", 0, "Mont Blanc is 4805.59 m high");
+    expect("spans --trace 3b42", 0, "embeddings");
+    expect("spans --trace 9999", 1, "no trace starts with 9999");
+    expect("status", 0, "154 traces");
+    buf_init(&out, 1 << 22);
+    assert_int_equal(run("list --json --limit 1000", &out), 0);
+    size_t lines = 0;
+    for (char *line = strtok(out.data, "\n"); line != NULL; line = strtok(NULL, "\n"), lines++) {
+        json *row = json_parse(line, strlen(line));
+        assert_non_null(json_get_text(row, "trace_id"));
+        json_free(row);
+    }
+    assert_int_equal(lines, 154);
+    assert_int_equal(run("show 3b42 --json", &out), 0);
+    json *shown = json_parse(buf_str(&out), out.len);
+    assert_int_equal(json_length(json_get(shown, "spans")), 5);
+    assert_string_equal(json_text(json_path(shown, "trace.status")), "ok");
+    json_free(shown);
+    assert_int_equal(run("spans --json", &out), 0);
+    assert_null(memchr(out.data, '\033', out.len));
+    assert_int_equal(run("status --json", &out), 0);
+    shown = json_parse(buf_str(&out), out.len);
+    assert_true(json_is_true(json_get(shown, "healthy")));
+    json_free(shown);
+    buf_release(&out);
+}
+
+static void settings_are_told_without_secrets(void **state)
+{
+    char path[128];
+    (void)state;
+    snprintf(path, sizeof(path), "%s/my.env", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    fputs("TRACER_API_KEY=project-secret\nTRACER_URL=\"http://it's\"\n", f);
+    fclose(f);
+    setenv("TRACER_CONFIG", path, 1);
+    setenv("TRACER_SUMMARY", "never", 1);
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    assert_int_equal(run("config", &out), 0);
+    assert_null(strstr(buf_str(&out), "secret"));
+    assert_non_null(strstr(buf_str(&out), "(set, not shown)"));
+    assert_non_null(strstr(buf_str(&out), "environment"));
+    assert_int_equal(run("config --json", &out), 0);
+    assert_null(strstr(buf_str(&out), "secret"));
+    buf_release(&out);
+    unsetenv("TRACER_CONFIG");
+}
+
+static int clean_up(void **state)
+{
+    char command[300];
+    (void)state;
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    return system(command);
+}
+
+int main(void)
+{
+    char runtime[64];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_are_one_line),
+        cmocka_unit_test(every_command_has_help),
+        cmocka_unit_test(without_a_store_there_is_nothing),
+        cmocka_unit_test(damaged_store_is_said),
+        cmocka_unit_test(the_store_is_shown),
+        cmocka_unit_test(settings_are_told_without_secrets),
+    };
+    if (mkdtemp(dir) == NULL)
+        return 1;
+    snprintf(runtime, sizeof(runtime), "%s/run", dir);
+    mkdir(runtime, 0700);
+    setenv("TRACER_RUNTIME_DIR", runtime, 1);
+    unsetenv("TRACER_API_KEY");
+    unsetenv("TRACER_CONFIG");
+    setenv("HOME", dir, 1);
+    unsetenv("XDG_CONFIG_HOME");
+    return cmocka_run_group_tests(tests, NULL, clean_up);
+}
