@@ -45,6 +45,8 @@ static bool host_read(struct host *host, const char *text, size_t len, bool tls)
         host->text[i] = text_lower(text[i]);
     host->name_len = port_at(text, len);
     host->full_len = len;
+    if (host->name_len == 0)
+        return false;
     if (host->name_len == len) {
         memcpy(host->text + len, tls ? ":443" : ":80", 4);
         host->full_len += tls ? 4 : 3;
@@ -59,14 +61,21 @@ static bool host_glob(const char *glob, size_t len, const struct host *host)
     return text_glob(glob, len, host->text, with_port ? host->full_len : host->name_len);
 }
 
+/* Most patterns differ in their first or last byte already; none of the table ends in a wildcard
+ * (endpoints.cmake). */
+static bool could_match(const struct pattern *p, char first, char last)
+{
+    return p->glob[p->len - 1] == last && (p->glob[0] == '*' || p->glob[0] == first);
+}
+
 static bool table_has_host(const struct host *host)
 {
+    char first = host->text[0], last = host->text[host->name_len - 1],
+         port_last = host->text[host->full_len - 1];
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         const struct pattern *p = &hosts[i];
-        char last = p->glob[p->len - 1];
-        bool could =
-            last == host->text[host->name_len - 1] || last == host->text[host->full_len - 1];
-        if (could && host_glob(p->glob, p->len, host))
+        if ((could_match(p, first, last) || could_match(p, first, port_last)) &&
+            host_glob(p->glob, p->len, host))
             return true;
     }
     return false;
@@ -75,7 +84,8 @@ static bool table_has_host(const struct host *host)
 static bool table_has_path(const char *path, size_t len)
 {
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
-        if (text_glob(paths[i].glob, paths[i].len, path, len))
+        if (could_match(&paths[i], path[0], path[len - 1]) &&
+            text_glob(paths[i].glob, paths[i].len, path, len))
             return true;
     return false;
 }

@@ -35,13 +35,6 @@ static enum fit has_method(const char *data, size_t len)
     return FIT_NO;
 }
 
-static size_t find(const char *data, size_t from, size_t len, char c)
-{
-    while (from < len && data[from] != c)
-        from++;
-    return from;
-}
-
 /* An absolute target (to a proxy) names the host itself: RFC 9112 §3.2.2. */
 static size_t skip_authority(const char *data, size_t start, size_t end, struct request_view *view)
 {
@@ -53,7 +46,7 @@ static size_t skip_authority(const char *data, size_t start, size_t end, struct 
     }
     if (at + 3 > end)
         return start;
-    size_t host = at + 3, path = find(data, host, end, '/');
+    size_t host = at + 3, path = text_find(data, host, end, '/');
     view->host = data + host;
     view->host_len = path - host;
     return path;
@@ -70,7 +63,7 @@ static bool find_host(const char *data, size_t at, size_t len, struct request_vi
 {
     size_t limit = len < HEADERS_MAX ? len : HEADERS_MAX;
     while (at < limit) {
-        size_t end = find(data, at, len, '\n');
+        size_t end = text_find(data, at, len, '\n');
         if (end == len)
             return len >= HEADERS_MAX;
         size_t line_len = end - at;
@@ -114,9 +107,9 @@ enum request_verdict request_look(const char *data, size_t len, const char *sni,
     enum fit method = has_method(data, len);
     if (method != FIT_WHOLE)
         return method == FIT_PART ? REQUEST_MORE : REQUEST_UNKNOWN;
-    size_t line = find(data, 0, len, '\n');
-    size_t target = find(data, 0, line, ' ') + 1;
-    size_t target_end = target < line ? find(data, target, line, ' ') : line;
+    size_t line = text_find(data, 0, len, '\n');
+    size_t target = text_find(data, 0, line, ' ') + 1;
+    size_t target_end = target < line ? text_find(data, target, line, ' ') : line;
     if (target_end == line)
         return line == len && len < HEADERS_MAX ? REQUEST_MORE : REQUEST_UNKNOWN;
     enum fit version = fits(data + target_end, line - target_end, " HTTP/1.", 8);
@@ -125,7 +118,7 @@ enum request_verdict request_look(const char *data, size_t len, const char *sni,
     if (data[0] == 'C') /* CONNECT: what comes through the tunnel is looked at by itself */
         return REQUEST_OTHER;
     size_t path = skip_authority(data, target, target_end, view);
-    size_t path_end = find(data, path, target_end, '?');
+    size_t path_end = text_find(data, path, target_end, '?');
     bool headers_known = find_host(data, line + 1, len, view);
     const char *host = view->host != NULL ? view->host : sni;
     size_t host_len = view->host != NULL ? view->host_len : sni == NULL ? 0 : text_length(sni);

@@ -124,6 +124,24 @@ bool text_contains(const char *text, const char *part)
     return *part == '\0';
 }
 
+size_t text_find(const char *data, size_t from, size_t len, char c)
+{
+#if defined(__x86_64__)
+    typedef char bytes __attribute__((vector_size(16), may_alias, aligned(1)));
+    const bytes wanted = {c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c};
+    typedef char result __attribute__((vector_size(16)));
+    for (; from + 16 <= len; from += 16) {
+        result same = (result)(*(const bytes *)(data + from) == wanted);
+        int mask = __builtin_ia32_pmovmskb128(same);
+        if (mask != 0)
+            return from + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (from < len && data[from] != c)
+        from++;
+    return from;
+}
+
 char text_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;

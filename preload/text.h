@@ -16,6 +16,8 @@ bool text_contains(const char *text, const char *part);
 /* Shell glob with `*` (any bytes) and `?` (one byte) against len bytes; pattern has plen bytes. */
 bool text_glob(const char *pattern, size_t plen, const char *text, size_t len);
 char text_lower(char c);
+/* Where the byte c is next in data[from..len), or len. */
+size_t text_find(const char *data, size_t from, size_t len, char c);
 
 /* Puts text at *at of a buffer of `size` bytes, always leaving room for a NUL; false when cut. */
 bool text_put(char *buffer, size_t size, size_t *at, const char *text, size_t len);
