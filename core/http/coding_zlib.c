@@ -12,7 +12,7 @@ struct zlib {
     bool over;
     unsigned char first; /* deflate: the first byte, until the second tells the wrapper */
     bool has_first;
-    size_t members;
+    bool padding; /* gzip: what is left is no member */
 };
 
 static struct zlib *zlib_open(bool gzip)
@@ -110,7 +110,8 @@ static int gzip_decode(void *decoder, const char **in, size_t *in_len, char *out
         if (z->over) {
             if (*in_len == 0)
                 break;
-            if ((unsigned char)**in != 0x1f) {
+            z->padding = z->padding || (unsigned char)**in != 0x1f;
+            if (z->padding) {
                 *in_len = 0;
                 break;
             }

@@ -225,7 +225,7 @@ static void lists_and_members(void **state)
     buf_clear(&one);
     encode_all(GZIP, text.data, 1000, &one);
     encode_all(GZIP, text.data + 1000, text.len - 1000, &one);
-    assert_int_equal(buf_append(&one, "\0\0\0\0", 4), ERR_OK);
+    assert_int_equal(buf_append(&one, "\0\0\x1f\0", 4), ERR_OK);
     round_trip("gzip", &one, &text);
     buf_clear(&one);
     encode_all(ZSTD, text.data, 1000, &one);
