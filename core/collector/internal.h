@@ -25,8 +25,8 @@
 #define COMMIT_BYTES       (8u << 20)
 #define SECOND_LOOK_NS     (500 * NS_PER_MS) /* a missing record's time to appear */
 #define LINGER_NS          (3 * NS_PER_SEC)
-#define HELD_CONN_MAX      (4u << 20)  /* bytes waiting for earlier ones, one connection */
-#define HELD_ALL_MAX       (64u << 20) /* the same, all together */
+#define HELD_CONN_MAX      (64u << 20) /* bytes waiting for earlier ones, one connection */
+#define HELD_ALL_MAX       (256u << 20) /* the same, all together */
 #define CONNECTIONS_MAX    65536u      /* of one ring */
 #define UNSTORED_BYTES_MAX (64u << 20) /* of finished spans that the store refuses */
 #define DEPOTS_MAX         16u
