@@ -115,7 +115,7 @@ static void mix_text(struct conversation_key *key, const char *kind, const char 
     static const char space[] = " \t\r\n";
     text += strspn(text, space);
     size_t len = strlen(text);
-    while (len > 0 && memchr(space, text[len - 1], 4) != NULL)
+    while (len > 0 && strchr(space, text[len - 1]) != NULL)
         len--;
     mix(key, kind, strlen(kind));
     mix(key, text, len);

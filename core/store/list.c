@@ -1,5 +1,7 @@
 /* Pages of traces, newest first. A page begins after the last one's (start_time, row), so that
  * traces which come in meanwhile move nothing. */
+#include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +12,25 @@
 
 enum { PAGE_MAX = 1000 };
 
+/* A whole number from *text on, which moves behind it. */
+static bool parse_number(const char **text, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoll(*text, &end, 10);
+    bool read = errno == 0 && end != *text && !isspace((unsigned char)**text);
+    *text = end;
+    return read;
+}
+
 static int parse_cursor(const char *cursor, int64_t *start, int64_t *row)
 {
     *start = INT64_MAX;
     *row = INT64_MAX;
     if (cursor == NULL)
         return ERR_OK;
-    int end = 0;
-    if (strlen(cursor) > 48 || sscanf(cursor, "%" SCNd64 ".%" SCNd64 "%n", start, row, &end) != 2 ||
-        cursor[end] != '\0')
+    if (!parse_number(&cursor, start) || *cursor++ != '.' || !parse_number(&cursor, row) ||
+        *cursor != '\0')
         return ERR_BAD;
     return ERR_OK;
 }

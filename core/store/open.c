@@ -378,18 +378,19 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, char *
     buf_init(&s->document, DB_DOCUMENT_MAX);
     s->dir = strdup(dir);
     int err = ERR_NOMEM;
+    char *said = NULL;
     if (s->dir != NULL && asprintf(&s->path, "%s/traces.db", dir) >= 0)
         err = strlen(s->path) > 4000 ? db_error(s, ERR_RANGE, "the path of the store is too long")
-                                     : db_open_file(s, notice);
+                                     : db_open_file(s, &said);
     else
         s->path = NULL;
-    if (err == ERR_OK) {
+    if (err != ERR_OK && said == NULL && s->error[0] != '\0')
+        said = strdup(s->error);
+    *notice = said;
+    if (err == ERR_OK)
         *out = s;
-        return ERR_OK;
-    }
-    if (*notice == NULL && s->error[0] != '\0')
-        *notice = strdup(s->error);
-    store_close(s);
+    else
+        store_close(s);
     return err;
 }
 

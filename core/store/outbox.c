@@ -115,7 +115,7 @@ static int take_entry(struct store *s, int64_t seq, struct stored_entry *out)
 int store_outbox_done(struct store *s, int64_t seq)
 {
     bool own;
-    struct stored_entry entry;
+    struct stored_entry entry = {0};
     int err = db_enter(s, &own);
     if (err != ERR_OK)
         return err;
@@ -132,7 +132,7 @@ int store_outbox_failed(struct store *s, int64_t seq, const char *why)
     int err = db_enter(s, &own);
     if (err != ERR_OK)
         return err;
-    int64_t destination;
+    int64_t destination = 0;
     err = db_int(s, &destination, OUTBOX_GET, "i", seq);
     if (err == ERR_OK)
         err = db_run(s, OUTBOX_FAILED, "it", seq, why);
@@ -144,7 +144,7 @@ int store_outbox_failed(struct store *s, int64_t seq, const char *why)
 int store_outbox_reject(struct store *s, int64_t seq, const char *why)
 {
     bool own;
-    struct stored_entry e;
+    struct stored_entry e = {0};
     int err = db_enter(s, &own);
     if (err != ERR_OK)
         return err;

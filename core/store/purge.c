@@ -142,7 +142,7 @@ int store_purge(struct store *s, int64_t older_than, int64_t max_bytes)
     int purged = 0;
     int spans = 0;
     while (err == ERR_OK && spans < SPANS_A_STEP) {
-        struct victim victim;
+        struct victim victim = {0};
         err = db_flush_touched(s);
         if (err == ERR_OK)
             err = choose(s, older_than, max_bytes, &victim);

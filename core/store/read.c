@@ -139,7 +139,7 @@ int store_get_span(struct store *s, const uint8_t *trace_id, const uint8_t *span
 /* The lowest and the highest id that begin with these digits. */
 static int prefix_range(const char *hex, uint8_t *low, uint8_t *high)
 {
-    size_t len = hex == NULL ? 0 : strlen(hex);
+    size_t len = strlen(hex);
     if (len < 4 || len > (size_t)2 * TRACE_ID_LEN)
         return ERR_BAD;
     char text[TRACE_ID_HEX];

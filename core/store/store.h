@@ -30,7 +30,7 @@ int store_data_dir(const char *runtime_dir, char *out, size_t size,
  * never overwritten: STORE_WRITE moves a corrupt one aside to traces.db.corrupt-TIME and starts a
  * new one (ERR_OK, said in *notice). ERR_NOENT (read, no store yet), ERR_IO, ERR_DENIED (a database
  * of another program), ERR_VERSION (made by a newer version), ERR_NOMEM. *notice: new memory or
- * NULL, a sentence on what was moved or why it failed. */
+ * NULL, a sentence on what was moved or why it failed (the argument may be NULL). */
 int store_open(struct store **out, const char *dir, enum store_mode mode,
                char **notice) WARN_UNUSED_RESULT;
 void store_close(struct store *s);

@@ -369,8 +369,8 @@ int store_put_span(struct store *s, const struct span *span, const int64_t *dest
     int err = check_open(s);
     if (err != ERR_OK)
         return err;
-    int64_t row;
-    struct stored_span before;
+    int64_t row = 0;
+    struct stored_span before = {0};
     err = db_span_row(s, span->span_id, &row);
     if (err == ERR_OK)
         err = read_stored(s, row, &before);
@@ -382,9 +382,9 @@ int store_put_span(struct store *s, const struct span *span, const int64_t *dest
 /* Ends one running span of the ring. ERR_NOENT: there is none. */
 static int abandon_span(struct store *s, int64_t ring, int64_t end_time, const char *error)
 {
-    int64_t row;
+    int64_t row = 0;
     int err = db_int(s, &row, SPAN_RUNNING, "i", ring);
-    struct stored_span before;
+    struct stored_span before = {0};
     if (err == ERR_OK)
         err = read_stored(s, row, &before);
     sqlite3_stmt *st = err == ERR_OK ? db_use(s, SPAN_BY_ROW, &err) : NULL;
