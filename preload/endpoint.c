@@ -57,7 +57,9 @@ static bool host_read(struct host *host, const char *text, size_t len, bool tls)
 /* A pattern with a port is compared with the port, one without it with the name alone. */
 static bool host_glob(const char *glob, size_t len, const struct host *host)
 {
-    bool with_port = port_at(glob, len) < len;
+    char last = glob[len - 1];
+    bool may_be_port = (last >= '0' && last <= '9') || last == '*' || last == '?';
+    bool with_port = may_be_port && port_at(glob, len) < len;
     return text_glob(glob, len, host->text, with_port ? host->full_len : host->name_len);
 }
 
