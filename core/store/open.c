@@ -363,11 +363,12 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, char *
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, configure_sqlite);
     *out = NULL;
-    if (notice != NULL)
-        *notice = NULL;
     struct store *s = calloc(1, sizeof(*s));
-    if (s == NULL)
+    if (s == NULL) {
+        if (notice != NULL)
+            *notice = NULL;
         return ERR_NOMEM;
+    }
     s->mode = mode;
     id_random((uint8_t *)&s->seed, sizeof(s->seed));
     map_init(&s->touched);
@@ -386,7 +387,10 @@ int store_open(struct store **out, const char *dir, enum store_mode mode, char *
         s->path = NULL;
     if (err != ERR_OK && said == NULL && s->error[0] != '\0')
         said = strdup(s->error);
-    *notice = said;
+    if (notice != NULL)
+        *notice = said;
+    else
+        free(said);
     if (err == ERR_OK)
         *out = s;
     else

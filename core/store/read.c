@@ -127,8 +127,9 @@ int store_get_span(struct store *s, const uint8_t *trace_id, const uint8_t *span
         err = db_span_row(s, span_id, &row);
     if (err == ERR_OK)
         err = get_span(s, row, out);
-    if (err == ERR_OK && trace_id != NULL && !id_is_zero((*out)->trace_id, TRACE_ID_LEN) &&
-        memcmp((*out)->trace_id, trace_id, TRACE_ID_LEN) != 0) {
+    const struct span *found = *out;
+    if (found != NULL && trace_id != NULL && !id_is_zero(found->trace_id, TRACE_ID_LEN) &&
+        memcmp(found->trace_id, trace_id, TRACE_ID_LEN) != 0) {
         span_free(*out);
         *out = NULL;
         return ERR_NOENT;
