@@ -181,11 +181,8 @@ static void pending_keep(gnutls_session_t session, const void *data, size_t len,
 
 bool gnutls_send_begin(struct gnutls_call *call, gnutls_session_t session)
 {
-    if (track_force_curl() && curl_running()) {
-        return false;
-    }
     call->begin = track_begin((track_key)session);
-    if (call->begin == 0) {
+    if (call->begin == 0 || (track_force_curl() && curl_running())) {
         return false;
     }
     call->outer = track_enter(&call->guard, (track_key)session);

@@ -59,6 +59,31 @@ void *library_any(struct library_family *family, unsigned which, const void *cal
 struct library *library_bound(struct library_family *family, const void *address);
 /* Looks again if objects were loaded or unloaded. */
 void library_refresh(struct library_family *family);
+/* The two questions of a hook's warm path, for the library that was met first; NULL or 0: ask the
+ * functions above. */
+static inline struct library *library_warm(struct library_family *family, const void *object)
+{
+    struct library *library = &family->libraries[0];
+    const uintptr_t *words = object;
+
+    if (object == NULL ||
+        atomic_load_explicit(&library->state, memory_order_acquire) != LIBRARY_READY) {
+        return NULL;
+    }
+    if (words[atomic_load_explicit(&library->word, memory_order_relaxed)] - library->low >=
+        library->size) {
+        return NULL;
+    }
+    return library;
+}
+
+static inline uintptr_t library_warm_function(struct library *library, unsigned which)
+{
+    uintptr_t function = atomic_load_explicit(&library->functions[which], memory_order_relaxed);
+
+    return function > 1 ? function : 0;
+}
+
 /* True if the address lies in the library's mapping. */
 static inline bool library_holds(const struct library *library, uintptr_t address)
 {

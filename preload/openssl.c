@@ -100,12 +100,9 @@ LLMT_EXPORT int SSL_write_ex2(SSL *ssl, const void *data, size_t len, uint64_t f
 
 static int trace_read(ssl_read_fn *real, SSL *ssl, void *data, int len)
 {
-    struct openssl_call call;
-    int got;
+    int got = real(ssl, data, len);
 
-    openssl_receive_begin(&call, ssl);
-    got = real(ssl, data, len);
-    openssl_receive_end(&call, ssl, data, bytes_of(got, (size_t)got, len > 0 ? (size_t)len : 0));
+    openssl_received(ssl, data, bytes_of(got, (size_t)got, len > 0 ? (size_t)len : 0));
     return got;
 }
 
@@ -122,12 +119,9 @@ LLMT_EXPORT int SSL_read(SSL *ssl, void *data, int len)
 
 static int trace_read_ex(ssl_read_ex_fn *real, SSL *ssl, void *data, size_t len, size_t *got)
 {
-    struct openssl_call call;
-    int result;
+    int result = real(ssl, data, len, got);
 
-    openssl_receive_begin(&call, ssl);
-    result = real(ssl, data, len, got);
-    openssl_receive_end(&call, ssl, data, bytes_of(result, result > 0 ? *got : 0, len));
+    openssl_received(ssl, data, bytes_of(result, result > 0 ? *got : 0, len));
     return result;
 }
 
@@ -184,6 +178,18 @@ LLMT_EXPORT int SSL_write_early_data(SSL *ssl, const void *data, size_t len, siz
     return known ? trace_write_early(real, ssl, data, len, written) : real(ssl, data, len, written);
 }
 
+/* Calls SSL_read_ex when no early data came. */
+static int trace_read_early(ssl_read_ex_fn *real, SSL *ssl, void *data, size_t len, size_t *got)
+{
+    struct openssl_call call;
+    int result;
+
+    openssl_receive_begin(&call, ssl);
+    result = real(ssl, data, len, got);
+    openssl_receive_end(&call, ssl, data, bytes_of(result, result > 0 ? *got : 0, len));
+    return result;
+}
+
 LLMT_EXPORT int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *got)
 {
     bool known;
@@ -192,7 +198,7 @@ LLMT_EXPORT int SSL_read_early_data(SSL *ssl, void *data, size_t len, size_t *go
     if (real == NULL) {
         return 0;
     }
-    return known ? trace_read_ex(real, ssl, data, len, got) : real(ssl, data, len, got);
+    return known ? trace_read_early(real, ssl, data, len, got) : real(ssl, data, len, got);
 }
 
 /* The end is told before the object is freed: its address may be another thread's new connection

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "environment.h"
 #include "library.h"
 #include "track.h"
 
@@ -38,9 +39,26 @@ enum openssl_function {
     OPENSSL_FUNCTIONS
 };
 
+extern struct library_family openssl_family;
+
+void *openssl_real_cold(const SSL *ssl, enum openssl_function which, const void *caller,
+                        bool *known);
+
 /* The function for this object, or for one that cannot be told the caller's own; *known says
  * whether the object may be looked at. NULL: no library has it. */
-void *openssl_real(const SSL *ssl, enum openssl_function which, const void *caller, bool *known);
+static inline void *openssl_real(const SSL *ssl, enum openssl_function which, const void *caller,
+                                 bool *known)
+{
+    struct library *library = library_warm(&openssl_family, ssl);
+    uintptr_t function = library != NULL ? library_warm_function(library, which) : 0;
+
+    if (LLMT_UNLIKELY(function == 0)) {
+        return openssl_real_cold(ssl, which, caller, known);
+    }
+    *known = environment_enabled();
+    return (void *)function;
+}
+
 /* The function of the object's library; NULL if that cannot be told or has none. */
 void *openssl_function(const SSL *ssl, enum openssl_function which);
 
@@ -84,7 +102,10 @@ bool openssl_send_begin(struct openssl_call *call, const SSL *ssl);
 void openssl_send_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent);
 /* The same after a call that sends early data. */
 void openssl_early_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t sent);
-/* Around a call that receives; got 0: nothing came. */
+/* After a call that receives and calls no other public function for the same object; got 0: nothing
+ * came. */
+void openssl_received(const SSL *ssl, const void *data, size_t got);
+/* Around a call that receives and may call such a function. */
 void openssl_receive_begin(struct openssl_call *call, const SSL *ssl);
 void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got);
 /* Before the object is freed or used anew. */

@@ -3,7 +3,7 @@
 
 #include "curl.h"
 #include "early.h"
-#include "environment.h"
+#include "session.h"
 
 /* An SSL object names its method table among its first words, and the table lies in its library:
  * `int version; const SSL_METHOD *method` in 1.0.2 to 3.1 and LibreSSL, `int type; SSL_CTX *ctx;
@@ -39,10 +39,11 @@ static const char *const openssl_names[OPENSSL_FUNCTIONS] = {
 
 _Static_assert(OPENSSL_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
-static struct library_family openssl_family = {
+struct library_family openssl_family = {
     .names = openssl_names, .count = OPENSSL_FUNCTIONS, .scan_words = OPENSSL_SCAN_WORDS};
 
-void *openssl_real(const SSL *ssl, enum openssl_function which, const void *caller, bool *known)
+void *openssl_real_cold(const SSL *ssl, enum openssl_function which, const void *caller,
+                        bool *known)
 {
     struct library *library = library_of(&openssl_family, ssl, caller);
     void *function = library != NULL ? library_function(&openssl_family, library, which) : NULL;
@@ -92,11 +93,8 @@ static const struct track_source openssl_source = {.layer = WIRE_LAYER_OPENSSL,
 
 bool openssl_send_begin(struct openssl_call *call, const SSL *ssl)
 {
-    if (track_force_curl() && curl_running()) {
-        return false;
-    }
     call->begin = track_begin((track_key)ssl);
-    if (call->begin == 0) {
+    if (call->begin == 0 || (track_force_curl() && curl_running())) {
         return false;
     }
     call->outer = track_enter(&call->guard, (track_key)ssl);
@@ -157,24 +155,52 @@ static bool openssl_peer_ended(const SSL *ssl)
     return get_shutdown != NULL && (get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 
-void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got)
+static void openssl_record_received(const SSL *ssl, const void *data, size_t got)
 {
-    track_leave(&call->guard);
-    if (!call->outer) {
-        return;
-    }
-    if (!track_active((track_key)ssl)) {
-        if (got > 0 && environment_is_server() && openssl_is_server((track_key)ssl)) {
-            track_received_from(&openssl_source, (track_key)ssl, data, got);
-        }
-        return;
-    }
     if (got > 0) {
         track_received((track_key)ssl, data, got);
     } else if (openssl_failed(ssl)) { /* a fatal alert counts as received shutdown too */
         track_end((track_key)ssl, true);
     } else if (openssl_peer_ended(ssl)) {
         track_received((track_key)ssl, NULL, 0);
+    }
+}
+
+static void openssl_accepted(const SSL *ssl, const void *data, size_t got)
+{
+    if (got > 0 && openssl_is_server((track_key)ssl)) {
+        track_received_from(&openssl_source, (track_key)ssl, data, got);
+    }
+}
+
+void openssl_received(const SSL *ssl, const void *data, size_t got)
+{
+    struct track_guard guard;
+    bool outer;
+
+    /* Without a ring nothing is captured: the first thing to know, and the cheapest. */
+    if (LLMT_LIKELY(atomic_load_explicit(&session.ring, memory_order_relaxed) == NULL ||
+                    !track_active((track_key)ssl)) &&
+        !environment_is_server()) {
+        return;
+    }
+    outer = track_enter(&guard, (track_key)ssl);
+    track_leave(&guard);
+    if (!outer) {
+        return;
+    }
+    if (track_active((track_key)ssl)) {
+        openssl_record_received(ssl, data, got);
+    } else {
+        openssl_accepted(ssl, data, got);
+    }
+}
+
+void openssl_receive_end(struct openssl_call *call, const SSL *ssl, const void *data, size_t got)
+{
+    track_leave(&call->guard);
+    if (call->outer) {
+        openssl_received(ssl, data, got);
     }
 }
 
