@@ -21,13 +21,25 @@ void body_release(struct body *b)
     buf_release(&b->text);
 }
 
-/* Keeps it, or nothing from here on when it does not fit. */
+/* Keeps what fits, and nothing after what did not: what is kept must not depend on how the body
+ * was cut into pieces. */
 static void keep(struct body *b, const char *data, size_t len)
 {
-    if (b->full || buf_append(&b->text, data, len) != ERR_OK) {
+    size_t room = b->full ? 0 : b->text.max - b->text.len;
+    size_t fits = len < room ? len : room;
+    if (fits > 0 && buf_append(&b->text, data, fits) != ERR_OK)
+        fits = 0;
+    if (fits < len) {
         b->full = true;
-        b->cut += len;
+        b->cut += len - fits;
     }
+}
+
+/* A text of ours in place of bytes of the body. */
+static void keep_note(struct body *b, const char *note, int len)
+{
+    if (b->full || buf_append(&b->text, note, (size_t)len) != ERR_OK)
+        b->full = true;
 }
 
 static void string_begin(struct body *b)
@@ -55,7 +67,7 @@ static void string_end(struct body *b)
         len = snprintf(note, sizeof(note), " [%" PRIu64 " bytes cut]\"", b->string_cut);
         b->cut += b->string_cut;
     }
-    keep(b, note, (size_t)len);
+    keep_note(b, note, len);
 }
 
 /* Part of a string that may be cut in front of, but not inside, when whole is set. */
@@ -128,7 +140,7 @@ static size_t numbers_feed(struct body *b, const char *data, size_t len)
         return n;
     char text[NOTE_MAX];
     int written = snprintf(text, sizeof(text), "%" PRIu64, b->numbers);
-    keep(b, text, (size_t)written);
+    keep_note(b, text, written);
     b->array = BODY_PLAIN;
     return n + 1;
 }
