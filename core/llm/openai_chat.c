@@ -251,7 +251,12 @@ static void response(struct llm_parser *p, json *body)
         llm_meta_text(p, "groq_id", json_get_text(groq, "id"));
     }
     read_timings(p, body);
-    llm_meta_take(p, "citations", body, "citations");
+    if (json_is_array(
+            json_get(body, "citations"))) { /* Perplexity; in a stream all of them again */
+        json_free(p->citations);
+        p->citations = json_object();
+        json_set(p->citations, "citations", json_take(body, "citations"));
+    }
 }
 
 static void chunk(struct llm_parser *p, const char *event, json *data)

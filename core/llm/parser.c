@@ -8,6 +8,7 @@
 #include "llm/headers.h"
 #include "llm/provider.h"
 #include "llm/recognise.h"
+#include "llm/redact.h"
 
 #define ANSWER_BYTES_MIN 4096
 
@@ -49,6 +50,7 @@ void llm_parser_free(struct llm_parser *p)
     answer_release(&p->answer);
     sse_release(&p->sse);
     ndjson_release(&p->ndjson);
+    json_free(p->citations);
     llm_call_free(p->call);
     free(p);
 }
@@ -235,6 +237,21 @@ static void read_end(struct llm_parser *p, const struct http_exchange *x)
     llm_error(p, ends[x->how].type, ends[x->how].message);
 }
 
+static void put_together(struct llm_parser *p)
+{
+    struct llm_call *call = p->call;
+    bool whole = p->answer.count > 0 && !call->error;
+    if (!call->output && (answer_has_content(&p->answer) || whole)) {
+        const char *fallback = call->partial || call->error ? "error" : NULL;
+        call->output = json_object();
+        json_set(call->output, "messages", answer_messages(&p->answer, fallback));
+    }
+    if (p->citations && call->output)
+        json_set(call->output, "citations", json_take(p->citations, "citations"));
+    if (!call->finish_reasons)
+        call->finish_reasons = answer_finish_reasons(&p->answer);
+}
+
 static void finish_call(struct llm_parser *p, const struct http_exchange *x)
 {
     struct llm_call *call = p->call;
@@ -248,14 +265,9 @@ static void finish_call(struct llm_parser *p, const struct http_exchange *x)
     if (p->api->finish)
         p->api->finish(p);
     read_end(p, x);
-    if (!call->output &&
-        (answer_has_content(&p->answer) || (p->answer.count > 0 && !call->error))) {
-        call->output = json_object();
-        json_set(call->output, "messages",
-                 answer_messages(&p->answer, call->partial || call->error ? "error" : NULL));
-    }
-    if (!call->finish_reasons)
-        call->finish_reasons = answer_finish_reasons(&p->answer);
+    put_together(p);
+    llm_mask_secrets(call->error, &x->request);
+    llm_mask_secrets(call->error_type, &x->request);
     call->lost =
         x->request_lost + x->response_lost + p->request.cut + p->response.cut + p->answer.cut;
 }

@@ -125,10 +125,21 @@ static double sum_up(const struct llm_usage *usage, const json *prices, json *no
     return priced ? sum : -1;
 }
 
+/* Hugging Face's router names who serves the model in the path: /groq/v1/chat/completions. */
+static const json *find_provider(const struct llm_call *call)
+{
+    char name[128];
+    const char *path = json_get_text(call->metadata, "url_path");
+    if (!call->provider || strcmp(call->provider, "huggingface") != 0 || !path || !*path)
+        return price_provider(call->provider);
+    snprintf(name, sizeof(name), "huggingface_%.*s", (int)strcspn(path + 1, "/?"), path + 1);
+    return price_provider(name);
+}
+
 /* The table's entry by the answer's model, else by the request's. */
 static const json *find_model(const struct llm_call *call, const json **provider)
 {
-    *provider = price_provider(call->provider);
+    *provider = find_provider(call);
     if (!*provider)
         return NULL;
     const json *model = price_model(*provider, call->response_model);

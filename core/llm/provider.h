@@ -45,6 +45,7 @@ struct llm_parser {
     struct llm_call *call;     /* NULL once handed out */
     struct body request, response;
     struct answer answer;
+    json *citations; /* {"citations": ...} of the answer; NULL: none */
     enum llm_framing framing;
     struct sse sse;
     struct ndjson ndjson;
@@ -57,8 +58,6 @@ struct llm_parser {
     bool changed;      /* since llm_parser_response_body began */
     int64_t now;       /* time of the bytes in hand */
     int64_t raw_input; /* Anthropic: input_tokens as told, without cached ones */
-    char host[256];    /* without port, lower case */
-    int port;          /* 0: unknown */
 };
 
 /* Notes for the providers. */

@@ -2,10 +2,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/http.h"
 #include "llm/llm.h"
 #include "llm/redact.h"
 
-#define MASK "***"
+#define MASK       "***"
+#define SECRET_MIN 8 /* a shorter word is no key, and may stand anywhere */
 
 static const char *const secret_parameters[] = {
     "key",
@@ -151,4 +153,47 @@ bool llm_header_is_public(const char *name)
         if (strcasestr(name, secret_words[i]))
             return false;
     return true;
+}
+
+static void mask(char *text, const char *secret, size_t len)
+{
+    char *at = text;
+    if (len < SECRET_MIN)
+        return;
+    while ((at = memmem(at, strlen(at), secret, len)) != NULL) {
+        memset(at, '*', len);
+        at += len;
+    }
+}
+
+static void mask_parameters(char *text, const char *target)
+{
+    const char *at = target + strcspn(target, "?");
+    while (*at) { /* at a '?' or '&' */
+        size_t len = 1 + strcspn(at + 1, "&#");
+        const char *equals = memchr(at, '=', len);
+        if (equals && parameter_is_secret(at + 1, (size_t)(equals - at) - 1))
+            mask(text, equals + 1, len - (size_t)(equals + 1 - at));
+        at += len;
+    }
+}
+
+void llm_mask_secrets(char *text, const struct http_head *request)
+{
+    if (!text)
+        return;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const char *value = request->headers[i].value;
+        if (llm_header_is_public(request->headers[i].name))
+            continue;
+        for (size_t len; *value; value += len + (value[len] != '\0')) {
+            len = strcspn(value, " ;,"); /* "Bearer KEY", "a=KEY; b=KEY" */
+            mask(text, value, len);
+            const char *equals = memchr(value, '=', len);
+            if (equals)
+                mask(text, equals + 1, len - (size_t)(equals + 1 - value));
+        }
+    }
+    if (request->target)
+        mask_parameters(text, request->target);
 }

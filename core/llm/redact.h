@@ -9,4 +9,9 @@
  * Any case. */
 bool llm_name_is_secret(const char *name, size_t len);
 
+struct http_head;
+/* Overwrites with stars what the text repeats of the keys that the request carried: some servers
+ * put the key that they refuse into their error message. NULL text: nothing. */
+void llm_mask_secrets(char *text, const struct http_head *request);
+
 #endif

@@ -1,7 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "http/http.h"
 #include "llm/llm.h"
+#include "llm/redact.h"
 #include "unit/cmocka_all.h"
 
 static void values_of_secret_parameters_go(void **state)
@@ -63,10 +65,31 @@ static void headers_with_secrets_are_not_public(void **state)
         assert_true(llm_header_is_public(open[i]));
 }
 
+static void keys_of_the_request_are_masked(void **state)
+{
+    static struct http_head head = {
+        .target = "/x?key=AIzaQuery99&q=harmless-word",
+        .header_count = 4,
+        .headers = {{"authorization", "Bearer sk-abcdef123456"},
+                    {"cookie", "a=1; session=cookie-value-1"},
+                    {"x-api-key", "short"},
+                    {"user-agent", "harmless-agent"}},
+    };
+    char text[] =
+        "key sk-abcdef123456 or AIzaQuery99, sk-abcdef123456; cookie-value-1; short Bearer "
+        "harmless-word harmless-agent";
+    (void)state;
+    llm_mask_secrets(text, &head);
+    assert_string_equal(text, "key *************** or ***********, ***************; "
+                              "**************; short Bearer harmless-word harmless-agent");
+    llm_mask_secrets(NULL, &head);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_of_secret_parameters_go),
+        cmocka_unit_test(keys_of_the_request_are_masked),
         cmocka_unit_test(headers_with_secrets_are_not_public),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
