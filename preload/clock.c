@@ -14,17 +14,16 @@ unsigned long getauxval(unsigned long) __attribute__((weak));
 
 typedef int clock_function(clockid_t, struct timespec *);
 
-static _Atomic(clock_function *) vdso_clock;
+/* The vDSO's function; a raw system call where there is none. NULL: not looked for yet. */
+static _Atomic(clock_function *) best_clock;
 
-void clock_init(void)
+static int raw_clock(clockid_t clock, struct timespec *time)
 {
-    int *host = host_errno();
-    int saved = host == NULL ? 0 : *host;
-    uintptr_t image = getauxval == NULL ? 0 : getauxval(AT_SYSINFO_EHDR);
-    if (host != NULL)
-        *host = saved;
-    if (image == 0)
-        return;
+    return (int)SYS2(__NR_clock_gettime, clock, time);
+}
+
+static void *find_vdso_clock(uintptr_t image)
+{
     const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)image;
     const ElfW(Phdr) *segments = (const ElfW(Phdr) *)(image + header->e_phoff);
     uintptr_t base = image;
@@ -33,19 +32,34 @@ void clock_init(void)
             base = image + segments[i].p_offset - segments[i].p_vaddr;
     struct elf_object object;
     if (!elf_object_read(&object, base, segments, header->e_phnum))
-        return;
-    void *found = elf_object_function(&object, VDSO_CLOCK, elf_hash(VDSO_CLOCK));
-    clock_function *function;
-    memcpy(&function, &found, sizeof(function));
-    atomic_store_explicit(&vdso_clock, function, memory_order_relaxed);
+        return NULL;
+    return elf_object_function(&object, VDSO_CLOCK, elf_hash(VDSO_CLOCK));
+}
+
+/* Idempotent, so that any thread and any signal handler may be the first to ask. */
+static clock_function *find_clock(void)
+{
+    int *host = host_errno();
+    int saved = host == NULL ? 0 : *host;
+    uintptr_t image = getauxval == NULL ? 0 : getauxval(AT_SYSINFO_EHDR);
+    if (host != NULL)
+        *host = saved;
+    void *found = image == 0 ? NULL : find_vdso_clock(image);
+    clock_function *function = raw_clock;
+    if (found != NULL)
+        memcpy(&function, &found, sizeof(function));
+    atomic_store_explicit(&best_clock, function, memory_order_relaxed);
+    return function;
 }
 
 static uint64_t read_clock(clockid_t clock)
 {
     struct timespec time = {0, 0};
-    clock_function *function = atomic_load_explicit(&vdso_clock, memory_order_relaxed);
-    if (function == NULL || function(clock, &time) != 0)
-        (void)SYS2(__NR_clock_gettime, clock, &time);
+    clock_function *function = atomic_load_explicit(&best_clock, memory_order_relaxed);
+    if (LLMT_UNLIKELY(function == NULL))
+        function = find_clock();
+    if (function(clock, &time) != 0)
+        (void)raw_clock(clock, &time);
     return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
 }
 

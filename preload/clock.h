@@ -4,8 +4,6 @@
 
 #include <stdint.h>
 
-/* Finds the vDSO; called by the constructor. Without it every reading is a system call. */
-void clock_init(void);
 /* CLOCK_BOOTTIME in ns. */
 uint64_t clock_now(void);
 /* CLOCK_REALTIME in ns. */

@@ -62,13 +62,14 @@ static const char for_collector[][24] = {
     "TRACER_MAX_CONTENT_BYTES",
 };
 
-static struct {
+static char kept[TEXT_SIZE];
+
+LLMT_HOT static struct {
     bool ready, enabled, server;
     const char *values[ENV_NAMES];
     char *collector[COLLECTOR_MAX + 1];
     size_t collector_count;
     size_t used;
-    char text[TEXT_SIZE];
 } env;
 
 static bool is_named(const char *variable, const char *name)
@@ -103,7 +104,7 @@ static char *keep(const char *variable)
     size_t len = text_length(variable) + 1;
     if (len > TEXT_SIZE - env.used)
         return NULL;
-    char *copy = env.text + env.used;
+    char *copy = kept + env.used;
     memcpy(copy, variable, len);
     env.used += len;
     return copy;

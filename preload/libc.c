@@ -3,7 +3,7 @@
 #include "symbol_bind.h"
 #include "sys.h"
 
-void *libc_originals[LIBC_COUNT];
+LLMT_HOT void *libc_originals[LIBC_COUNT];
 
 static const char *const names[LIBC_COUNT] = {
 #define LIBC_NAME(result, name, parameters) [LIBC_##name] = #name,

@@ -18,7 +18,6 @@
  * 10. TRACING_ENABLED=false leaves every hook a plain jump to the original.
  *
  * law.h, included in front of every file, makes most of 1, 2 and 4 a compile error. */
-#include "clock.h"
 #include "environment.h"
 #include "libc.h"
 #include "session.h"
@@ -44,5 +43,4 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **var
     if (!environment_enabled())
         return;
     session_init();
-    clock_init();
 }

@@ -22,7 +22,7 @@ struct session session;
 
 /* False on a kernel without MADV_WIPEONFORK (before 4.14): a forked child cannot be told from one
  * that shares our memory there, and captures nothing. */
-static bool wiped_on_fork;
+LLMT_HOT static bool wiped_on_fork;
 
 static _Thread_local struct {
     uint32_t tid, pid;
