@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "export/queue.h"
 
 #define BATCH_MIN 8 /* below it single requests are as quick */
@@ -23,7 +24,6 @@ void lane_free(struct lane *lane)
     if (lane->key != NULL)
         explicit_bzero(lane->key, strlen(lane->key));
     free(lane->key);
-    free(lane->noticed);
     store_close(lane->store);
     free(lane);
 }
@@ -56,6 +56,8 @@ static bool load_destination(struct lane *lane)
             lane->exporter->release(lane->state);
         lane->state = NULL;
         destination_release(&lane->destination);
+        if (lane->key != NULL)
+            explicit_bzero(lane->key, strlen(lane->key));
         free(lane->key);
         lane->destination = fresh;
         lane->key = key;
@@ -67,17 +69,31 @@ static bool load_destination(struct lane *lane)
     return changed;
 }
 
+/* The same for failures that differ in figures alone. */
+static uint64_t kind_of(const char *error)
+{
+    char text[EXPORT_REASON_MAX];
+    size_t len = 0;
+    for (const char *p = error; *p != '\0' && len < sizeof(text); p++)
+        if (*p < '0' || *p > '9')
+            text[len++] = *p;
+    return hash_bytes(0, text, len);
+}
+
 /* Tells the person who reads the log, once for each kind of failure. */
 static void tell(struct lane *lane, const char *error)
 {
-    if (lane->queue->notice == NULL || same_text(lane->noticed, error))
+    uint64_t kind = kind_of(error);
+    if (lane->queue->notice == NULL || lane->told_count == TOLD_MAX)
         return;
+    for (size_t i = 0; i < lane->told_count; i++)
+        if (lane->told[i] == kind)
+            return;
+    lane->told[lane->told_count++] = kind;
     char text[EXPORT_REASON_MAX + 128];
     snprintf(text, sizeof(text), "delivery to %.100s: %s",
              lane->destination.kind != NULL ? lane->destination.kind : "?", error);
     lane->queue->notice(lane->queue->user, text);
-    free(lane->noticed);
-    lane->noticed = strdup(error);
 }
 
 static void set_next(struct lane *lane, int64_t next, bool blocked)
@@ -107,8 +123,6 @@ static void on_success(struct lane *lane)
     int64_t now = clock_boot_ns();
     bool failed = lane->failures > 0;
     lane->failures = 0;
-    free(lane->noticed);
-    lane->noticed = NULL;
     if (failed || now - lane->noted_ok > NS_PER_SEC) {
         lane->noted_ok = now;
         (void)store_delivery_note(lane->store, lane->id, NULL);
@@ -238,12 +252,15 @@ static int deliver_batch(struct lane *lane, const struct outbox_entry *entries, 
     bool delivered[EXPORT_BATCH_MAX] = {false};
     enum export_result all = EXPORT_DELIVERED;
     struct export_context c = context_of(lane, error, sizeof(error));
-    if (lane->exporter->deliver_batch == NULL || count < BATCH_MIN)
+    bool singly = lane->singly;
+    lane->singly = false;
+    if (lane->exporter->deliver_batch == NULL || count < BATCH_MIN || singly)
         return 0;
     size_t taken = lane->exporter->deliver_batch(&c, entries, (size_t)count, delivered, &all);
     if (taken == 0) {
         if (all == EXPORT_DELIVERED)
             return 0;
+        lane->singly = c.suspect != SUSPECT_NONE;
         if (!atomic_load(&lane->queue->cancel))
             on_failure(lane, &c, all);
         return -1;
@@ -300,6 +317,7 @@ void *lane_main(void *arg)
 {
     struct lane *lane = arg;
     struct export_queue *q = lane->queue;
+    queue_block_signals();
     while (!stopping(lane)) {
         if (lane_ready(lane) && lane_turn(lane))
             continue;

@@ -1,6 +1,6 @@
 #include "export/queue.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +18,13 @@ void queue_wait(struct export_queue *q, int64_t until)
     ts.tv_sec = (time_t)(at / NS_PER_SEC);
     ts.tv_nsec = (long)(at % NS_PER_SEC);
     (void)pthread_cond_timedwait(&q->changed, &q->lock, &ts);
+}
+
+void queue_block_signals(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
 bool queue_store(struct export_queue *q, struct store **out)
@@ -62,6 +69,7 @@ static void *queue_main(void *arg)
 {
     struct export_queue *q = arg;
     struct store *store = NULL;
+    queue_block_signals();
     pthread_mutex_lock(&q->lock);
     while (!q->stop) {
         uint64_t generation = q->generation;

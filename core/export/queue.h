@@ -7,6 +7,7 @@
 #include "export/export.h"
 
 #define LANES_MAX 64
+#define TOLD_MAX  16 /* kinds of failure of a destination; more are not told */
 
 /* One destination and its thread. What is marked L is guarded by the queue's lock; the rest is the
  * thread's own. */
@@ -19,13 +20,15 @@ struct lane {
     char *key;
     const struct exporter *exporter;
     void *state;
-    int failures;     /* in a row */
-    int64_t noted_ok; /* boot ns of the last success written down */
-    char *noticed;    /* the last failure told by notice */
-    uint64_t seen;    /* L: the generation that the last look at the outbox covered */
-    bool waiting;     /* L: that look found entries */
-    bool blocked;     /* L */
-    int64_t next;     /* L: boot ns before which nothing is tried; 0: at once */
+    int failures;            /* in a row */
+    int64_t noted_ok;        /* boot ns of the last success written down */
+    bool singly;             /* the last batch failed in a way that one entry may have caused */
+    uint64_t told[TOLD_MAX]; /* kinds of failure that notice was called for */
+    size_t told_count;
+    uint64_t seen; /* L: the generation that the last look at the outbox covered */
+    bool waiting;  /* L: that look found entries */
+    bool blocked;  /* L */
+    int64_t next;  /* L: boot ns before which nothing is tried; 0: at once */
 };
 
 struct export_queue {
@@ -45,6 +48,8 @@ struct export_queue {
     struct lane *lanes[LANES_MAX];
 };
 
+/* Signals are for the program's own threads. */
+void queue_block_signals(void);
 /* The thread of a lane. */
 void *lane_main(void *lane);
 void lane_free(struct lane *lane);

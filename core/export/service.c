@@ -146,7 +146,7 @@ enum export_result service_judge(struct export_context *c, const char *what,
     if (status < 400)
         return service_fail(c, EXPORT_BLOCKED, "%s does not answer as a tracing service",
                             shown_url(c, url, sizeof(url)));
-    if (status == 404 && !s->seen_ok && strcmp(what, "a trace") == 0)
+    if (status == 404 && !s->seen_ok && strcmp(what, "a new trace") == 0)
         return service_fail(c, EXPORT_BLOCKED, "%s is no tracing service (404); set TRACER_URL",
                             shown_url(c, url, sizeof(url)));
     return judge_refusal(c, what, status, detail);
@@ -165,6 +165,8 @@ static bool make_url(const struct export_context *c, const char *path, char *out
 /* What a path is about, for messages and judgement. */
 static const char *subject(const char *path)
 {
+    if (strcmp(path, "/api/traces") == 0)
+        return "a new trace";
     return strstr(path, "/spans") != NULL ? "a span" : "a trace";
 }
 

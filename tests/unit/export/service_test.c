@@ -189,6 +189,63 @@ static void forgotten_trace_is_made_again(void **state)
     trace_free(t);
 }
 
+/* One entry makes every batch with it fail; it goes alone, and is put aside. */
+static void poisoned_batch_is_taken_apart(void **state)
+{
+    struct fixture *f = *state;
+    for (uint8_t i = 1; i <= 6; i++)
+        put_trace(f->store, i, 1, &f->destination, 1);
+    service_tell(&f->service,
+                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/ingest\",\"status\":500,"
+                 "\"times\":1000},{\"method\":\"POST\",\"path\":"
+                 "\"/api/traces/01010101010101010101010101010101/spans\",\"status\":500,"
+                 "\"times\":1000}]}");
+    assert_int_equal(run_queue(f->dir, f->store, 0, 10000), 0);
+    struct delivery d = delivery_of(f->store);
+    assert_in_range(d.rejected, 1, 2);
+    assert_int_equal(d.delivered + d.rejected, 24);
+}
+
+/* A trace that the service has deleted is no reason to take it for another program. */
+static void missing_trace_does_not_block_after_a_restart(void **state)
+{
+    struct fixture *f = *state;
+    struct trace *t = make_trace(1, "trace 1");
+    assert_int_equal(store_begin(f->store), ERR_OK);
+    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_commit(f->store), ERR_OK);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 5000), 0);
+    service_tell(&f->service, "{\"forget\":true}");
+    t->end_time = t->start_time + NS_PER_SEC;
+    assert_int_equal(store_begin(f->store), ERR_OK);
+    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_commit(f->store), ERR_OK);
+    trace_free(t);
+    put_trace(f->store, 2, 1, &f->destination, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    assert_int_equal(delivery_of(f->store).rejected, 1);
+    check_all(f, 1, 1);
+}
+
+static void count_notice(void *user, const char *text)
+{
+    assert_non_null(strstr(text, "delivery to service: no answer"));
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static void each_kind_of_failure_is_told_once(void **state)
+{
+    struct fixture *f = *state;
+    struct export_queue *q;
+    atomic_int told = 0;
+    service_tell(&f->service, "{\"listen\":false}");
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    assert_int_equal(export_start_timed(&q, f->dir, count_notice, &told, &fast), ERR_OK);
+    usleep(400000);
+    export_stop(q, 1000);
+    assert_int_equal(atomic_load(&told), 1);
+}
+
 /* The answer to each kind of call is lost after the service obeyed; nothing is there twice. */
 static void lost_answers_make_no_doubles(void **state)
 {
@@ -347,7 +404,7 @@ static void retry_after_is_obeyed(void **state)
     struct fixture *f = *state;
     char order[512];
     char date[64];
-    time_t then = time(NULL) + 3;
+    time_t then = time(NULL) + 2;
     strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&then));
     snprintf(order, sizeof(order),
              "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/traces\",\"status\":429,"
@@ -444,6 +501,8 @@ int main(void)
         OLD(old_service_gets_what_it_can_hold),
         OLD(lost_answers_make_no_doubles),
         OLD(service_that_keeps_nothing_is_found_out),
+        OLD(missing_trace_does_not_block_after_a_restart),
+        OLD(each_kind_of_failure_is_told_once),
         OLD(goes_away_and_comes_back),
         OLD(wrong_key_blocks_until_it_changes),
         OLD(new_key_is_used_at_once),
@@ -459,6 +518,7 @@ int main(void)
         NEW(new_service_gets_ids_and_times),
         NEW(backlog_goes_in_batches),
         NEW(batch_is_lost_and_sent_again),
+        NEW(poisoned_batch_is_taken_apart),
         NEW(forgotten_trace_is_made_again),
         NEW(goes_away_and_comes_back),
     };
