@@ -5,6 +5,8 @@
 #include "llm/provider.h"
 #include "llm/redact.h"
 
+#define PARAMETERS_MAX 256
+
 void llm_content_seen(struct llm_parser *p)
 {
     if (!p->call->stream || p->call->t_first_content != 0)
@@ -70,23 +72,23 @@ static const char *parameter_name(const char *name)
     return name;
 }
 
+/* A request with more members than any API has is no request that a person wrote: the rest of them
+ * is left out, since setting one takes time by how many there are. */
 static void move_parameters(json *from, json *to)
 {
-    json *member = json_first(from);
-    while (member) {
-        json *next = json_next(member);
+    size_t room = PARAMETERS_MAX;
+    for (json *member = json_first(from); member && room > 0; member = json_next(member), room--) {
         const char *key = json_key(member);
-        if (key && !json_is_null(member) && !llm_name_is_secret(key, strlen(key))) {
-            const char *name = parameter_name(key);
-            json *value = json_copy(member);
-            if (strcmp(name, "stop_sequences") == 0 && json_is_string(value)) {
-                json *list = json_array();
-                json_add(list, value);
-                value = list;
-            }
-            json_set(to, name, value);
+        if (!key || json_is_null(member) || llm_name_is_secret(key, strlen(key)))
+            continue;
+        const char *name = parameter_name(key);
+        json *value = json_copy(member);
+        if (strcmp(name, "stop_sequences") == 0 && json_is_string(value)) {
+            json *list = json_array();
+            json_add(list, value);
+            value = list;
         }
-        member = next;
+        json_set(to, name, value);
     }
 }
 
