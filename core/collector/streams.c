@@ -3,7 +3,7 @@
  * predecessor never reached the ring. One that stays missing for two complete polls (and half a
  * second: its writer may just be off the processor) belonged to a thread that died: a gap. The
  * bytes of an answer wait likewise until their request is complete: both may be in the same poll,
- * in blocks that are read in another order. */
+ * in blocks that are read in another order; and the next request waits for the answer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,6 +178,7 @@ static void stream_feed(struct conn *c, enum http_dir dir, const struct piece *p
     uint64_t seen = s->next - p->offset;
     size_t len = seen < p->length ? p->length - (size_t)seen : 0;
     if (c->http == NULL || c->stopped || s->next > UINT64_MAX - len || (len == 0 && !p->eof)) {
+        s->next += s->next > UINT64_MAX - len ? 0 : len;
         kept_commit(c->ring, p->kept);
         return;
     }
@@ -232,7 +233,7 @@ static bool is_ready(const struct conn *c, enum http_dir dir, const struct piece
     if (!is_next(&c->dir[dir], p->offset, p->lost))
         return false;
     bool answer = dir == (c->server ? HTTP_OUT : HTTP_IN);
-    return !answer || c->answerable > 0 || p->length == 0 || c->http == NULL || c->stopped;
+    return answer == (c->answerable > 0) || p->length == 0 || c->http == NULL || c->stopped;
 }
 
 static bool waited_enough(const struct ring *r, uint64_t poll, int64_t arrived)

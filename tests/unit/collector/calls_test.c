@@ -123,6 +123,31 @@ static void test_out_of_order(void **state)
     ring_writer_discard(&w);
 }
 
+/* More calls of a connection in one poll than a client would ever pipeline, all requests read
+ * before the first answer, as blocks may give them. */
+static void test_many_in_one_poll(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    line_open(&l, &w, 1);
+    for (int i = 0; i < 200; i++)
+        line_ask(&l, "asked before any answer");
+    for (int i = 0; i < 200; i++)
+        line_answer(&l, "answered");
+    settle(c, 300);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 200);
+    for (size_t i = 0; i < spans.count; i++) {
+        assert_int_equal(spans.items[i]->tokens_output, 14);
+        assert_int_equal(spans.items[i]->dropped_bytes, 0);
+    }
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* A loss that the writer counted is a gap at once; the next call is whole again. */
 static void test_counted_gap(void **state)
 {
@@ -279,6 +304,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_call_becomes_a_span, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interleaved, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_in_one_poll, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counted_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uncounted_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_in_a_stream, setup, teardown),
