@@ -34,9 +34,10 @@ static int meaning(int code)
 
 int db_failed(struct store *s, const char *doing)
 {
-    int code = sqlite3_errcode(s->db);
+    int code = sqlite3_extended_errcode(s->db);
     int err = meaning(code);
-    (void)db_error(s, err, "%s: cannot %s: %s", s->path, doing, sqlite3_errmsg(s->db));
+    (void)db_error(s, err, "%s: cannot %s: %s (code %d, errno %d)", s->path, doing,
+                   sqlite3_errmsg(s->db), code, sqlite3_system_errno(s->db));
     if (s->in_transaction) {
         s->failed = true;
         if (!sqlite3_get_autocommit(s->db))

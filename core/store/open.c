@@ -40,11 +40,17 @@ static int identify(struct store *s, int64_t *version)
 {
     int64_t application = 0;
     int64_t tables = 0;
-    int err = pragma_int(s, "PRAGMA application_id", &application);
+    /* All of one moment: another process may be just making it. */
+    bool own = sqlite3_get_autocommit(s->db) != 0;
+    int err = own ? db_exec(s, "BEGIN") : ERR_OK;
+    if (err == ERR_OK)
+        err = pragma_int(s, "PRAGMA application_id", &application);
     if (err == ERR_OK)
         err = pragma_int(s, "PRAGMA user_version", version);
     if (err == ERR_OK)
         err = pragma_int(s, "SELECT count(*) FROM sqlite_schema", &tables);
+    if (own && !sqlite3_get_autocommit(s->db))
+        (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     if (err != ERR_OK)
         return err;
     if (application != DB_APPLICATION_ID && (application != 0 || tables > 0))

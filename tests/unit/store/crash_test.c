@@ -129,7 +129,9 @@ static void put_share(const char *dir, uint64_t own)
 {
     struct store *s = open_store(dir);
     for (uint64_t at = 0; at < 1000; at += 20) {
-        assert_int_equal(store_begin(s), ERR_OK);
+        int err = store_begin(s);
+        if (err != ERR_OK)
+            fail_msg("%s: %s", err_str(err), store_error(s));
         for (uint64_t n = at; n < at + 20; n++) {
             put_span(s, 1, n, n % 3 != 0, NULL, 0);
             put_span(s, 1, own + n, true, NULL, 0);
