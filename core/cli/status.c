@@ -64,6 +64,11 @@ static int64_t figure(const json *object, const char *key)
     return value;
 }
 
+static const char *plural(int64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 /* -------------------------------------------------------------------------- the collector */
 
 static int64_t count_rings(const char *dir)
@@ -133,8 +138,9 @@ static void show_collector(struct status *s)
                     (long long)s->pid, age);
     }
     if (c != NULL)
-        line(s, s->pid != 0 ? "" : "last run", "%lld calls, %lld spans%s",
-             (long long)figure(c, "calls"), (long long)figure(c, "spans"),
+        line(s, s->pid != 0 ? "" : "last run", "%lld call%s, %lld span%s%s",
+             (long long)figure(c, "calls"), plural(figure(c, "calls")),
+             (long long)figure(c, "spans"), plural(figure(c, "spans")),
              figure(c, "waiting_spans") > 0 ? ", some wait to be stored" : "");
     check_losses(s);
     json *o = json_object();
@@ -158,8 +164,7 @@ static void show_rings(struct status *s)
     struct table table;
     struct buf cell;
     const json *rings = json_get(s->collector, "rings");
-    line(s, "runtime", "%s (%lld ring%s)", s->runtime, (long long)s->rings,
-         s->rings == 1 ? "" : "s");
+    line(s, "runtime", "%s (%lld ring%s)", s->runtime, (long long)s->rings, plural(s->rings));
     json_set_text(s->report, "runtime_dir", s->runtime);
     if (s->pid == 0 || json_length(rings) == 0)
         return;
@@ -198,8 +203,9 @@ static void show_totals(struct status *s, struct store *store)
         problem(s, "the store cannot be read: %.300s", store_error(store));
         return;
     }
-    line(s, "store", "%lld traces, %lld spans, %s%s", (long long)t.traces, (long long)t.spans,
-         text_bytes(t.bytes, size), t.purged_traces > 0 ? " (older ones were deleted)" : "");
+    line(s, "store", "%lld trace%s, %lld span%s, %s%s", (long long)t.traces, plural(t.traces),
+         (long long)t.spans, plural(t.spans), text_bytes(t.bytes, size),
+         t.purged_traces > 0 ? " (older ones were deleted)" : "");
     json *o = json_object();
     json_set_int(o, "traces", t.traces);
     json_set_int(o, "spans", t.spans);

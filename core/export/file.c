@@ -29,7 +29,8 @@ static int add_line(struct export_context *c, const struct outbox_entry *entry, 
     if (!c->destination->content) {
         json_free(s->input_data);
         json_free(s->output_data);
-        s->input_data = s->output_data = NULL;
+        json_free(s->process.argv); /* a prompt may stand there too */
+        s->input_data = s->output_data = s->process.argv = NULL;
     }
     size_t before = lines->len;
     int err = span_print(s, lines);

@@ -152,8 +152,9 @@ json *body_complete_trace(const struct export_context *c, const struct trace *t)
     return body;
 }
 
-/* Everything that is known of the span and has no field in the contract, as one object. */
-static json *span_extras(struct span *s)
+/* Everything that is known of the span and has no field in the contract, as one object. The command
+ * line stays at home where prompts may not go: one may stand in it. */
+static json *span_extras(const struct export_context *c, struct span *s)
 {
     static const char *const contract[] = {
         "trace_id", "span_id",      "parent_span_id", "name",     "span_type",   "start_time",
@@ -171,13 +172,15 @@ static json *span_extras(struct span *s)
     buf_release(&text);
     for (size_t i = 0; i < sizeof(contract) / sizeof(contract[0]); i++)
         json_free(json_take(extras, contract[i]));
+    if (!c->destination->content)
+        json_free(json_take(json_get(extras, "process"), "argv"));
     return extras != NULL ? extras : json_object();
 }
 
 /* The span's own metadata wins over a figure of the same name. */
-static json *span_metadata(struct span *s)
+static json *span_metadata(const struct export_context *c, struct span *s)
 {
-    json *metadata = span_extras(s);
+    json *metadata = span_extras(c, s);
     for (const json *e = json_first(s->metadata); e != NULL; e = json_next(e))
         if (json_key(e) != NULL)
             json_set(metadata, json_key(e), json_copy(e));
@@ -222,7 +225,7 @@ json *body_create_span(const struct export_context *c, struct span *span, const 
         json_trim(&input, content_max(s));
         json_set(body, "input_data", input);
     }
-    json *metadata = span_metadata(span);
+    json *metadata = span_metadata(c, span);
     if (!s->client_times)
         set_time(metadata, "start_time", span->start_time);
     if (parent == NULL && !id_is_zero(span->parent_span_id, SPAN_ID_LEN))
@@ -233,9 +236,9 @@ json *body_create_span(const struct export_context *c, struct span *span, const 
 }
 
 /* What only the response told, for a server whose complete takes no metadata. */
-static json *late_facts(struct span *span)
+static json *late_facts(const struct export_context *c, struct span *span)
 {
-    json *facts = span_metadata(span);
+    json *facts = span_metadata(c, span);
     json_free(json_take(facts, "process"));
     json_free(json_take(facts, "capture"));
     set_time(facts, "start_time", span->start_time);
@@ -253,7 +256,7 @@ json *body_complete_span(const struct export_context *c, struct span *span)
     json *body = json_object();
     json *output = c->destination->content ? copy_object(span->output_data) : json_object();
     if (!s->client_times) {
-        json *facts = late_facts(span);
+        json *facts = late_facts(c, span);
         size_t size = json_ascii_size(facts);
         json_trim(&output, OLD_CONTENT_MAX - size - 20);
         json_set(output, "llm_tracer", facts);
@@ -261,7 +264,7 @@ json *body_complete_span(const struct export_context *c, struct span *span)
         json_trim(&output, content_max(s));
         set_time(body, "end_time", span->end_time);
         set_limited(body, "model", span->model, NAME_MAX_CHARS);
-        set_metadata(s, body, span_metadata(span), span->span_id, SPAN_ID_LEN);
+        set_metadata(s, body, span_metadata(c, span), span->span_id, SPAN_ID_LEN);
     }
     if (json_length(output) > 0)
         json_set(body, "output_data", output);

@@ -180,6 +180,8 @@ static inline struct span *make_span(uint8_t trace, uint8_t number, uint8_t pare
     s->provider = strdup("openai");
     s->start_time = INT64_C(1767322800000000000) + trace * NS_PER_SEC + number * NS_PER_MS;
     s->input_data = parse("{\"messages\":[{\"role\":\"user\"}]}");
+    s->process.pid = 4242;
+    s->process.argv = parse("[\"curl\",\"-d\",\"a prompt in the command line\"]");
     s->metadata = parse("{\"nested\":{\"a\":[1,2]}}");
     return s;
 }

@@ -77,6 +77,7 @@ static void file_without_content_holds_no_prompt(void **state)
     size_t len;
     char *text = read_all(f->path, &len);
     assert_null(strstr(text, "assistant"));
+    assert_null(strstr(text, "a prompt in the command line"));
     assert_non_null(strstr(text, "tokens_input"));
     free(text);
 }

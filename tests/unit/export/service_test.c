@@ -124,6 +124,27 @@ static void old_service_gets_what_it_can_hold(void **state)
     json_free(s);
 }
 
+/* A destination that may not have prompts gets figures and parameters. */
+static void prompts_stay_at_home(void **state)
+{
+    struct fixture *f = *state;
+    const struct destination d = {
+        .kind = "service", .url = f->service.url, .project_id = "quiet", .content = false};
+    int64_t id = 0;
+    assert_int_equal(store_destination(f->store, &d, "project-quiet", &id), ERR_OK);
+    put_trace(f->store, 1, 2, &id, 1);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    json *s = service_order(&f->service, NULL);
+    char *text = json_print_new(s);
+    assert_non_null(strstr(text, "\"tokens_input\":12"));
+    assert_null(strstr(text, "assistant"));
+    assert_null(strstr(text, "\"user\""));
+    assert_null(strstr(text, "a prompt in the command line"));
+    assert_null(strstr(text, "\"done\""));
+    free(text);
+    json_free(s);
+}
+
 static void new_service_gets_ids_and_times(void **state)
 {
     struct fixture *f = *state;
@@ -499,6 +520,7 @@ int main(void)
         OLD(everything_arrives),
         OLD(order_is_kept),
         OLD(old_service_gets_what_it_can_hold),
+        OLD(prompts_stay_at_home),
         OLD(lost_answers_make_no_doubles),
         OLD(service_that_keeps_nothing_is_found_out),
         OLD(missing_trace_does_not_block_after_a_restart),
@@ -516,6 +538,7 @@ int main(void)
         NEW(everything_arrives),
         NEW(order_is_kept),
         NEW(new_service_gets_ids_and_times),
+        NEW(prompts_stay_at_home),
         NEW(backlog_goes_in_batches),
         NEW(batch_is_lost_and_sent_again),
         NEW(poisoned_batch_is_taken_apart),
