@@ -16,6 +16,31 @@
 
 #define RUN_NAME_MAX 200
 
+/* The launcher of the bundle (scripts/launcher.c) kept the image's preloads from our own start. */
+static void restore_preload(void)
+{
+    const char *saved = getenv("TRACER_SAVED_LD_PRELOAD");
+    if (saved != NULL && *saved != '\0')
+        setenv("LD_PRELOAD", saved, 1);
+    unsetenv("TRACER_SAVED_LD_PRELOAD");
+}
+
+/* What starts a collector: this program, or in a bundle, where the loader runs it, its launcher. */
+static bool find_launcher(char *out, size_t size)
+{
+    static const char loader[] = "/lib/ld.so";
+    if (cli_program_path(out, size) != ERR_OK)
+        return false;
+    size_t len = strlen(out), n = strlen(loader);
+    if (len < n || strcmp(out + len - n, loader) != 0)
+        return true;
+    out[len - n] = '\0';
+    if (len - n + strlen("/bin/llm-tracer") >= size)
+        return false;
+    strcat(out, "/bin/llm-tracer");
+    return true;
+}
+
 static void warn(const char *why)
 {
     fprintf(stderr, "llm-tracer: %s; the command runs untraced\n", why);
@@ -115,6 +140,7 @@ bool run_prepare(struct run *r)
 {
     char object[CLI_PATH_MAX], text[CLI_PATH_MAX + 200];
     r->mark = -1;
+    restore_preload();
     if (!option_bool(OPTION_TRACING_ENABLED))
         return false;
     if (cli_preload_path(object, sizeof(object)) != ERR_OK) {
@@ -183,7 +209,7 @@ static void become_collector(const struct run *r, const char *program)
 void run_start_collector(const struct run *r)
 {
     char program[CLI_PATH_MAX];
-    if (collector_running(r->runtime) != 0 || cli_program_path(program, sizeof(program)) != ERR_OK)
+    if (collector_running(r->runtime) != 0 || !find_launcher(program, sizeof(program)))
         return;
     pid_t middle = fork();
     if (middle == 0) {
