@@ -131,7 +131,7 @@ static const char *string_at(const char *strings, size_t size, uint64_t offset)
 static void copy_text(char *out, const char *text)
 {
     if (text != NULL && strlen(text) < ELF_TEXT_MAX)
-        strcpy(out, text);
+        memcpy(out, text, strlen(text) + 1);
 }
 
 static int take_entry(struct elf_file *e, const Elf64_Dyn *d, const char *strings, size_t size)

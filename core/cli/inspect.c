@@ -233,7 +233,7 @@ int inspect_program(struct inspection *i, const char *name)
     char *real = realpath(i->program, NULL);
     if (real != NULL && strcmp(real, i->program) != 0 && strlen(real) < sizeof(i->program)) {
         inspect_say(i, "link", "%s is %s", i->program, real);
-        strcpy(i->program, real);
+        memcpy(i->program, real, strlen(real) + 1);
     }
     free(real);
     int bad = stat(i->program, &st) == 0 ? elf_read(e, i->program) : ERR_IO;

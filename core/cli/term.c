@@ -22,7 +22,8 @@ static int detect_columns(void)
 {
     struct winsize size;
     const char *text = getenv("COLUMNS");
-    int columns = text != NULL ? atoi(text) : 0;
+    long named = text != NULL ? strtol(text, NULL, 10) : 0;
+    int columns = named > 0 && named <= COLUMNS_MAX ? (int)named : 0;
     if (columns <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
         columns = size.ws_col;
     if (columns <= 0) /* a pipe or a file: nothing to fit */
@@ -138,7 +139,7 @@ static void natural_widths(const struct table *t, int *widths)
 {
     for (size_t i = 0; i < t->column_count; i++)
         widths[i] = text_width(t->columns[i].header);
-    for (size_t i = 0; i < t->cell_count; i++) {
+    for (size_t i = 0; i < t->cell_count && t->column_count > 0; i++) {
         int width = text_width(cell_text(t, i));
         if (width > widths[i % t->column_count])
             widths[i % t->column_count] = width;

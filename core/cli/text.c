@@ -219,13 +219,13 @@ char *text_duration(int64_t ns, char *out)
         snprintf(out, TEXT_FIGURE_MAX, "%.0f ms", seconds * 1e3);
     else if (seconds < 59.995)
         snprintf(out, TEXT_FIGURE_MAX, "%.2f s", seconds);
-    else if (ns < 3600 * NS_PER_SEC)
+    else if (ns < INT64_C(3600) * NS_PER_SEC)
         snprintf(out, TEXT_FIGURE_MAX, "%dm%02ds", (int)((ns + NS_PER_SEC / 2) / NS_PER_SEC / 60),
                  (int)((ns + NS_PER_SEC / 2) / NS_PER_SEC % 60));
-    else if (ns >= 48 * 3600 * NS_PER_SEC)
+    else if (ns >= INT64_C(172800) * NS_PER_SEC)
         snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 " days", ns / (86400 * NS_PER_SEC));
     else
-        snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 "h%02dm", ns / (3600 * NS_PER_SEC),
+        snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 "h%02dm", ns / (INT64_C(3600) * NS_PER_SEC),
                  (int)(ns / (60 * NS_PER_SEC) % 60));
     return out;
 }
@@ -236,10 +236,10 @@ char *text_bytes(int64_t bytes, char *out)
         snprintf(out, TEXT_FIGURE_MAX, "-");
     else if (bytes < 1024)
         snprintf(out, TEXT_FIGURE_MAX, "%" PRId64 " bytes", bytes);
-    else if (bytes < 1024 * 1024)
+    else if (bytes < INT64_C(1048576))
         snprintf(out, TEXT_FIGURE_MAX, "%.1f KB", (double)bytes / 1024);
     else
-        snprintf(out, TEXT_FIGURE_MAX, "%.1f MB", (double)bytes / (1024 * 1024));
+        snprintf(out, TEXT_FIGURE_MAX, "%.1f MB", (double)bytes / 1048576.0);
     return out;
 }
 

@@ -45,7 +45,8 @@ static bool names_model(const struct span *s)
         (s->request_model != NULL && strstr(s->name, s->request_model) != NULL))
         return true;
     const char *word = strrchr(s->name, ' ');
-    return word != NULL && word[1] != '\0' && strncmp(s->model, word + 1, strlen(word + 1)) == 0;
+    size_t len = word != NULL ? strlen(word + 1) : 0;
+    return len > 0 && len <= strlen(s->model) && memcmp(s->model, word + 1, len) == 0;
 }
 
 static char *make_label(const struct span *s)

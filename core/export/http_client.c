@@ -65,10 +65,8 @@ int http_client_new(struct http_client **out, const char *key, const atomic_bool
     c->cancel = cancel;
     c->curl = curl_easy_init();
     if (key != NULL) {
-        static const char name[] = "X-API-Key: ";
-        c->key_header = malloc(sizeof(name) + strlen(key));
-        if (c->key_header != NULL)
-            strcat(strcpy(c->key_header, name), key);
+        if (asprintf(&c->key_header, "X-API-Key: %s", key) < 0)
+            c->key_header = NULL;
     }
     if (c->curl == NULL || (key != NULL && c->key_header == NULL)) {
         http_client_free(c);

@@ -1,104 +1,5 @@
-/* The tracing-service exporter against a service without extensions, and with them. */
-#include "helper.h"
-
-struct fixture {
-    struct service_process service;
-    char *dir;
-    struct store *store;
-    int64_t destination;
-};
-
-static int set_up(void **state, bool extensions)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    service_start(&f->service, extensions);
-    f->dir = make_dir();
-    f->store = open_store(f->dir);
-    f->destination = add_destination(f->store, "service", f->service.url, "project-demo");
-    *state = f;
-    return 0;
-}
-
-static int set_up_old(void **state)
-{
-    return set_up(state, false);
-}
-
-static int set_up_new(void **state)
-{
-    return set_up(state, true);
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    store_close(f->store);
-    remove_dir(f->dir);
-    service_stop(&f->service);
-    free(f);
-    return 0;
-}
-
-/* Every trace and span is there once, completed once, below its parent. */
-static void check_all(const struct fixture *f, size_t traces, size_t spans)
-{
-    json *state = service_order(&f->service, NULL);
-    assert_int_equal(json_length(json_get(state, "traces")), traces);
-    assert_int_equal(json_length(json_get(state, "spans")), traces * spans);
-    for (json *t = json_first(json_get(state, "traces")); t != NULL; t = json_next(t)) {
-        assert_non_null(json_get_text(t, "end_time"));
-        assert_string_equal(json_get_text(t, "output"), "done");
-    }
-    for (json *s = json_first(json_get(state, "spans")); s != NULL; s = json_next(s)) {
-        int64_t completes = 0;
-        double cost = 0;
-        assert_non_null(json_get_text(s, "end_time"));
-        assert_true(json_get_int(s, "completes", &completes));
-        assert_int_equal(completes, 1);
-        assert_true(json_get_number(s, "cost_usd", &cost));
-        assert_true(cost > 0.012 && cost < 0.013);
-        const char *parent = json_get_text(s, "parent_span_id");
-        const char *name = json_get_text(s, "name");
-        if (strcmp(strrchr(name, '.'), ".1") == 0)
-            assert_null(parent);
-        else
-            assert_non_null(json_get(json_get(state, "spans"), parent));
-    }
-    json_free(state);
-}
-
-static void everything_arrives(void **state)
-{
-    struct fixture *f = *state;
-    for (uint8_t i = 1; i <= 3; i++)
-        put_trace(f->store, i, 3, &f->destination, 1);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 3, 3);
-    struct delivery d = delivery_of(f->store);
-    assert_int_equal(d.delivered, 3 * 8);
-    assert_int_equal(d.rejected, 0);
-    assert_string_equal(d.error, "");
-}
-
-static void order_is_kept(void **state)
-{
-    struct fixture *f = *state;
-    for (uint8_t i = 1; i <= 3; i++)
-        put_trace(f->store, i, 2, &f->destination, 1);
-    service_tell(&f->service,
-                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/spans\",\"times\":3,\"status\":500,"
-                 "\"type\":\"text/plain\",\"body\":\"Internal Server Error\",\"skip\":2},"
-                 "{\"method\":\"PATCH\",\"path\":\"complete\",\"times\":2,\"status\":503}]}");
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 3, 2);
-    json *s = service_order(&f->service, NULL);
-    const char *last = "";
-    for (json *t = json_first(json_get(s, "traces")); t != NULL; t = json_next(t)) {
-        assert_true(strcmp(json_get_text(t, "name"), last) > 0);
-        last = json_get_text(t, "name");
-    }
-    json_free(s);
-}
+/* The tracing-service exporter against a service without extensions. */
+#include "fixture.h"
 
 static void old_service_gets_what_it_can_hold(void **state)
 {
@@ -122,109 +23,6 @@ static void old_service_gets_what_it_can_hold(void **state)
                         "01010101010101010101010101010101");
     assert_string_equal(json_get_text(trace, "project_id"), "demo");
     json_free(s);
-}
-
-/* A destination that may not have prompts gets figures and parameters. */
-static void prompts_stay_at_home(void **state)
-{
-    struct fixture *f = *state;
-    const struct destination d = {
-        .kind = "service", .url = f->service.url, .project_id = "quiet", .content = false};
-    int64_t id = 0;
-    assert_int_equal(store_destination(f->store, &d, "project-quiet", &id), ERR_OK);
-    put_trace(f->store, 1, 2, &id, 1);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    json *s = service_order(&f->service, NULL);
-    char *text = json_print_new(s);
-    assert_non_null(strstr(text, "\"tokens_input\":12"));
-    assert_null(strstr(text, "assistant"));
-    assert_null(strstr(text, "\"user\""));
-    assert_null(strstr(text, "a prompt in the command line"));
-    assert_null(strstr(text, "\"done\""));
-    free(text);
-    json_free(s);
-}
-
-static void new_service_gets_ids_and_times(void **state)
-{
-    struct fixture *f = *state;
-    put_trace(f->store, 1, 2, &f->destination, 1);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 1, 2);
-    json *s = service_order(&f->service, NULL);
-    const json *span = json_path(s, "spans.0102020202020202");
-    assert_string_equal(json_get_text(span, "parent_span_id"), "0101010101010101");
-    assert_string_equal(json_get_text(span, "start_time"), "2026-01-02T03:00:01.002000+00:00");
-    assert_string_equal(json_get_text(span, "end_time"), "2026-01-02T03:00:01.252000+00:00");
-    assert_non_null(json_path(span, "metadata.nested.a.1"));
-    assert_null(json_path(span, "output_data.llm_tracer"));
-    assert_non_null(json_path(s, "traces.01010101010101010101010101010101"));
-    json_free(s);
-}
-
-static void backlog_goes_in_batches(void **state)
-{
-    struct fixture *f = *state;
-    for (uint8_t i = 1; i <= 60; i++)
-        put_trace(f->store, i, 5, &f->destination, 1);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 60, 5);
-    json *s = service_order(&f->service, NULL);
-    assert_true(json_length(json_get(s, "log")) < 30);
-    json_free(s);
-}
-
-static void batch_is_lost_and_sent_again(void **state)
-{
-    struct fixture *f = *state;
-    for (uint8_t i = 1; i <= 10; i++)
-        put_trace(f->store, i, 3, &f->destination, 1);
-    service_tell(&f->service, "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/ingest\","
-                              "\"status\":503}]}");
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 10, 3);
-}
-
-/* A service whose data was lost gets a trace that is known to be there again. */
-static void forgotten_trace_is_made_again(void **state)
-{
-    struct fixture *f = *state;
-    struct trace *t = make_trace(1, "trace 1");
-    struct span *span = make_span(1, 1, 0);
-    assert_int_equal(store_begin(f->store), ERR_OK);
-    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
-    assert_int_equal(store_put_span(f->store, span, &f->destination, 1), ERR_OK);
-    assert_int_equal(store_commit(f->store), ERR_OK);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    service_tell(&f->service, "{\"forget\":true}");
-    end_span(span);
-    t->end_time = t->start_time + NS_PER_SEC;
-    t->output = strdup("done");
-    assert_int_equal(store_begin(f->store), ERR_OK);
-    assert_int_equal(store_put_span(f->store, span, &f->destination, 1), ERR_OK);
-    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
-    assert_int_equal(store_commit(f->store), ERR_OK);
-    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
-    check_all(f, 1, 1);
-    span_free(span);
-    trace_free(t);
-}
-
-/* One entry makes every batch with it fail; it goes alone, and is put aside. */
-static void poisoned_batch_is_taken_apart(void **state)
-{
-    struct fixture *f = *state;
-    for (uint8_t i = 1; i <= 6; i++)
-        put_trace(f->store, i, 1, &f->destination, 1);
-    service_tell(&f->service,
-                 "{\"faults\":[{\"method\":\"POST\",\"path\":\"/api/ingest\",\"status\":500,"
-                 "\"times\":1000},{\"method\":\"POST\",\"path\":"
-                 "\"/api/traces/01010101010101010101010101010101/spans\",\"status\":500,"
-                 "\"times\":1000}]}");
-    assert_int_equal(run_queue(f->dir, f->store, 0, 10000), 0);
-    struct delivery d = delivery_of(f->store);
-    assert_in_range(d.rejected, 1, 2);
-    assert_int_equal(d.delivered + d.rejected, 24);
 }
 
 /* A trace that the service has deleted is no reason to take it for another program. */
@@ -295,31 +93,6 @@ static void service_that_keeps_nothing_is_found_out(void **state)
                               "{\"method\":\"PATCH\",\"path\":\"/api/traces\"}]}");
     assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
     check_all(f, 1, 3);
-}
-
-static void goes_away_and_comes_back(void **state)
-{
-    struct fixture *f = *state;
-    struct export_queue *q;
-    assert_int_equal(export_start_timed(&q, f->dir, NULL, NULL, &fast), ERR_OK);
-    for (uint8_t i = 1; i <= 6; i++) {
-        put_trace(f->store, i, 3, &f->destination, 1);
-        export_wake(q);
-        if (i == 2)
-            service_tell(&f->service, "{\"listen\":false}");
-        usleep(60000);
-    }
-    assert_true(count_waiting(f->store) > 0);
-    assert_true(export_pending(q));
-    struct delivery d = delivery_of(f->store);
-    assert_non_null(strstr(d.error, "no answer from http://127.0.0.1:"));
-    service_tell(&f->service, "{\"listen\":true}");
-    int64_t until = clock_boot_ns() + 8 * NS_PER_SEC;
-    while (export_pending(q) && clock_boot_ns() < until)
-        usleep(5000);
-    export_stop(q, 1000);
-    assert_int_equal(count_waiting(f->store), 0);
-    check_all(f, 6, 3);
 }
 
 static void wrong_key_blocks_until_it_changes(void **state)
@@ -511,9 +284,6 @@ static void redirect_is_not_followed(void **state)
     assert_non_null(strstr(delivery_of(f->store).error, "redirects to http://elsewhere.invalid/"));
 }
 
-#define OLD(test) cmocka_unit_test_setup_teardown(test, set_up_old, tear_down)
-#define NEW(test) cmocka_unit_test_setup_teardown(test, set_up_new, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,15 +305,6 @@ int main(void)
         OLD(no_destination_waits_for_another),
         OLD(stop_does_not_wait_for_a_hanging_service),
         OLD(redirect_is_not_followed),
-        NEW(everything_arrives),
-        NEW(order_is_kept),
-        NEW(new_service_gets_ids_and_times),
-        NEW(prompts_stay_at_home),
-        NEW(backlog_goes_in_batches),
-        NEW(batch_is_lost_and_sent_again),
-        NEW(poisoned_batch_is_taken_apart),
-        NEW(forgotten_trace_is_made_again),
-        NEW(goes_away_and_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
