@@ -42,6 +42,7 @@ static const struct {
 } curl_hooked[] = {
     {"OpenSSL", "SSL_write"}, {"LibreSSL", "SSL_write"}, {"BoringSSL", "SSL_write"},
     {"quictls", "SSL_write"}, {"AWS-LC", "SSL_write"},   {"GnuTLS", "gnutls_record_send"},
+    {"NSS", "PR_Send"},
 };
 
 enum curl_decision { CURL_UNDECIDED, CURL_LEFT_ALONE, CURL_CAPTURED };

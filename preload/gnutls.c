@@ -4,6 +4,8 @@
  * own hook is left out, since what it sends passes through the inner one. */
 #include "gnutls.h"
 
+#include "host_name.h"
+
 #define CALLER __builtin_return_address(0)
 
 #define GNUTLS_E_INTERNAL_ERROR (-59)
@@ -270,8 +272,8 @@ LLMT_EXPORT int gnutls_server_name_set(gnutls_session_t session, unsigned type, 
         return GNUTLS_E_INTERNAL_ERROR;
     }
     result = real(session, type, name, len);
-    if (known && result >= 0 && type == GNUTLS_NAME_DNS) {
-        gnutls_host_set(session, name, len);
+    if (known && result >= 0 && type == GNUTLS_NAME_DNS) { /* it cannot be read back */
+        host_name_keep((track_key)session, name, len);
     }
     return result;
 }

@@ -61,8 +61,6 @@ void gnutls_early_end(struct gnutls_call *call, gnutls_session_t session, const 
 void gnutls_receive_begin(struct gnutls_call *call, gnutls_session_t session);
 void gnutls_receive_end(struct gnutls_call *call, gnutls_session_t session, const void *data,
                         size_t len, ssize_t result);
-/* The name that a client asks its server for. */
-void gnutls_host_set(gnutls_session_t session, const char *name, size_t len);
 /* Before the session is freed. */
 void gnutls_end(gnutls_session_t session);
 

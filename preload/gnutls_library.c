@@ -5,6 +5,7 @@
 #include "curl.h"
 #include "early.h"
 #include "environment.h"
+#include "host_name.h"
 
 /* gnutls/gnutls.h */
 #define GNUTLS_E_AGAIN           (-28)
@@ -14,7 +15,6 @@
 #define GNUTLS_SFLAGS_EARLY_DATA (1 << 10)
 
 #define FD_MAX         0x100000 /* beyond that a transport pointer is a pointer */
-#define HOSTS          128
 #define HOST_MAX       256
 #define PENDING        8
 #define PENDING_RECORD 16384 /* RFC 8446 §5.1: a record's plaintext is at most 2^14 bytes */
@@ -44,12 +44,6 @@ _Static_assert(GNUTLS_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for e
 
 static struct library_family gnutls_family = {.names = gnutls_names, .count = GNUTLS_FUNCTIONS};
 
-/* A session's own server name cannot be read back on the client's side. */
-static struct {
-    _Atomic uintptr_t session;
-    char name[HOST_MAX];
-} gnutls_hosts[HOSTS];
-
 /* A send that returned GNUTLS_E_AGAIN has its record encrypted and queued; the program may finish
  * it with gnutls_record_send(session, NULL, 0), its own buffer gone. */
 static struct {
@@ -76,40 +70,6 @@ void *gnutls_function(gnutls_session_t session, enum gnutls_function which)
     return library != NULL ? library_function(&gnutls_family, library, which) : NULL;
 }
 
-static size_t host_slot(uintptr_t session)
-{
-    return (session >> 4 ^ session >> 11) % HOSTS;
-}
-
-void gnutls_host_set(gnutls_session_t session, const char *name, size_t len)
-{
-    size_t slot = host_slot((uintptr_t)session);
-
-    if (name == NULL || len == 0 || len >= HOST_MAX) {
-        return;
-    }
-    atomic_store_explicit(&gnutls_hosts[slot].session, 0, memory_order_release);
-    memcpy(gnutls_hosts[slot].name, name, len);
-    gnutls_hosts[slot].name[len] = '\0';
-    atomic_store_explicit(&gnutls_hosts[slot].session, (uintptr_t)session, memory_order_release);
-}
-
-static const char *gnutls_host(track_key key)
-{
-    size_t slot = host_slot(key);
-
-    return atomic_load_explicit(&gnutls_hosts[slot].session, memory_order_acquire) == key
-               ? gnutls_hosts[slot].name
-               : NULL;
-}
-
-static void gnutls_host_drop(gnutls_session_t session)
-{
-    uintptr_t expected = (uintptr_t)session;
-
-    atomic_compare_exchange_strong(&gnutls_hosts[host_slot(expected)].session, &expected, 0);
-}
-
 static int gnutls_fd(track_key key)
 {
     gnutls_session_t session = (gnutls_session_t)key;
@@ -134,7 +94,7 @@ static bool gnutls_is_server(track_key key)
 
 static const struct track_source gnutls_source = {.layer = WIRE_LAYER_GNUTLS,
                                                   .tls = true,
-                                                  .host = gnutls_host,
+                                                  .host = host_name_of,
                                                   .fd = gnutls_fd,
                                                   .is_server = gnutls_is_server};
 
@@ -288,6 +248,6 @@ void gnutls_end(gnutls_session_t session)
     track_end((track_key)session, false);
     early_take((track_key)session);
     pending_drop(session);
-    gnutls_host_drop(session);
+    host_name_drop((track_key)session);
     library_forget(&gnutls_family, session);
 }
