@@ -139,6 +139,11 @@ static bool must_not_spawn(void)
            (SYS2(__NR_prctl, PR_GET_CHILD_SUBREAPER, &subreaper) == 0 && subreaper != 0);
 }
 
+static bool is_program(const char *path)
+{
+    return path[0] != '\0' && SYS3(__NR_faccessat, AT_FDCWD, path, 1 /* X_OK */) == 0;
+}
+
 /* The program, seen from the object's folder: where the build and the installation put it, where a
  * folder per architecture puts it, and beside it. */
 static bool find_program(void)
@@ -153,6 +158,7 @@ static bool find_program(void)
         folder--;
     if (folder == 0)
         return false;
+    bool found = false;
     for (int i = 0; i < PATHS; i++) {
         size_t at = 0;
         if (i < PATHS - 1)
@@ -161,8 +167,9 @@ static bool find_program(void)
             at = folder - 1;
         if (!text_put(spawn.paths[i], PATH_MAX, &at, places[i], text_length(places[i])))
             spawn.paths[i][0] = '\0';
+        found = found || is_program(spawn.paths[i]);
     }
-    return true;
+    return found; /* else nothing is cloned: init would be left with a dead child */
 }
 
 void spawn_collector(void)
