@@ -32,6 +32,8 @@ static void read_object(struct llm_parser *p, const json *error)
     const char *type = json_get_text(error, "code");
     if (!type || !*type)
         type = json_get_text(error, "type");
+    if (!type || !*type)
+        type = json_get_text(error, "status"); /* Google: "INVALID_ARGUMENT" */
     int64_t code;
     if ((!type || !*type) && json_get_int(error, "code", &code)) {
         snprintf(number, sizeof(number), "%lld", (long long)code);
