@@ -149,6 +149,37 @@ static void the_store_is_shown(void **state)
     buf_release(&out);
 }
 
+/* What the collector wrote about itself becomes sentences that say what to do. */
+static void losses_are_said(void **state)
+{
+    char path[256];
+    (void)state;
+    setenv("TRACER_DATA_DIR", dir, 1);
+    snprintf(path, sizeof(path), "%s/run/collector.json", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    fputs("{\"pid\":1,\"calls\":7,\"lost_records\":3,\"lost_bytes\":2048,\"http2\":{"
+          "\"api.openai.com\":2,\"evil\\u001b[2J\":1},\"notices\":[\"delivery to x: y\"]}",
+          f);
+    fclose(f);
+    expect("status", 1, "3 records (2.0 KB) found no room in shared memory: raise TRACER_RING");
+    expect("status", 1, "2 connections to api.openai.com spoke HTTP/2");
+    expect("status", 1, "evil\\x1b[2J");
+    expect("status", 1, "last run   7 calls");
+    f = fopen(path, "we");
+    assert_non_null(f);
+    fputs("{\"pid\":\"x\",\"http2\":[1,2],\"rings\":7,\"notices\":{}", f);
+    fclose(f);
+    expect("status", 0, "not running");
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/run/ring-1-abc", dir);
+    f = fopen(path, "we");
+    assert_non_null(f);
+    fclose(f);
+    expect("status", 1, "`llm-tracer collect` reads it");
+    unlink(path);
+}
+
 static void settings_are_told_without_secrets(void **state)
 {
     char path[128];
@@ -189,6 +220,7 @@ int main(void)
         cmocka_unit_test(without_a_store_there_is_nothing),
         cmocka_unit_test(damaged_store_is_said),
         cmocka_unit_test(the_store_is_shown),
+        cmocka_unit_test(losses_are_said),
         cmocka_unit_test(settings_are_told_without_secrets),
     };
     if (mkdtemp(dir) == NULL)
