@@ -177,7 +177,7 @@ enum export_result service_call(struct export_context *c, const char *method, co
     struct http_answer answer;
     struct buf text;
     char url[SERVICE_URL_MAX];
-    bool unused;
+    bool unused = false;
     lost = lost != NULL ? lost : &unused;
     *lost = false;
     if (!make_url(c, path, url))
