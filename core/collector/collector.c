@@ -20,7 +20,8 @@
 #define POLL_NS_ASKED NS_PER_MS
 #define BUSY_BYTES    (1u << 20)
 #define AWAKE_NS      NS_PER_SEC /* polls on after the last record while calls are open */
-#define SLEEP_MS      900        /* the heart beats once a second */
+#define SCAN_NS       (100 * NS_PER_MS)
+#define SLEEP_MS      900 /* the heart beats once a second */
 #define HOUSEKEEP_NS  (900 * NS_PER_MS)
 #define TAKEOVER_MS   2000 /* a collector that announced its end needs that long */
 
@@ -222,7 +223,7 @@ bool collector_step(struct collector *c)
     c->now = clock_boot_ns();
     c->round++;
     c->read_bytes = 0;
-    if (doorbell_rings(c->bell) != c->rings_seen || c->now - c->scanned >= NS_PER_SEC)
+    if (doorbell_rings(c->bell) != c->rings_seen || c->now - c->scanned >= SCAN_NS)
         rings_scan(c);
     for (size_t i = 0; i < c->ring_count; i++)
         ring_service(c->rings[i]);
@@ -291,7 +292,8 @@ static void rest(struct collector *c)
     }
     for (size_t i = 0; i < c->depot_count; i++)
         depot_idle_step(c->depots[i]);
-    doorbell_wait(c->bell, SLEEP_MS, nothing_new, c);
+    if (doorbell_wait(c->bell, SLEEP_MS, nothing_new, c))
+        c->scanned = 0; /* by a new ring, or by a wrapper that wants its answer */
 }
 
 /* Says that there is no collector any more, then looks once more: whoever made a ring before that

@@ -97,6 +97,7 @@ static void ring_finish(struct ring *r)
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
+    r->depot->hurry = true; /* a wrapper may wait for it */
 }
 
 static void look_alive(struct ring *r, uint64_t records)

@@ -164,8 +164,11 @@ static bool run_step(struct collector *c, struct run_state *run)
         return false;
     if (n.living == 0)
         end_trace(c, run);
-    if (!all_stored(c))
+    if (!all_stored(c)) {
+        for (size_t i = 0; i < c->depot_count; i++)
+            c->depots[i]->hurry = true;
         return false;
+    }
     if (run->mark && (run->wait != 'd' || all_delivered(c))) {
         char path[4200];
         mark_path(c->runtime_dir, run->hex, path, sizeof(path));
