@@ -7,7 +7,7 @@
 
 static bool library_ready(struct library *library)
 {
-    return atomic_load_explicit(&library->state, memory_order_acquire) == LIBRARY_READY;
+    return atomic_load_explicit(&library->state, memory_order_acquire) >= LIBRARY_UNTOLD;
 }
 
 static bool anchor_found(const void *anchor, void *const *found, size_t count)
@@ -65,7 +65,9 @@ static void family_add(struct library_family *family, const void *anchor)
         for (unsigned j = 0; j < LIBRARY_FUNCTIONS_MAX; j++) {
             atomic_store_explicit(&library->functions[j], 0, memory_order_relaxed);
         }
-        atomic_store_explicit(&library->state, LIBRARY_READY, memory_order_release);
+        atomic_store_explicit(&library->state,
+                              family->scan_words > 0 ? LIBRARY_UNTOLD : LIBRARY_READY,
+                              memory_order_release);
         return;
     }
 }
@@ -108,9 +110,11 @@ static struct library *family_scan(struct library_family *family, const uintptr_
     for (unsigned word = 0; word < family->scan_words; word++) {
         for (unsigned i = 0; i < LIBRARY_MAX; i++) {
             struct library *library = &family->libraries[i];
+            uint32_t untold = LIBRARY_UNTOLD;
 
             if (library_ready(library) && library_holds(library, object[word])) {
                 atomic_store_explicit(&library->word, word, memory_order_relaxed);
+                atomic_compare_exchange_strong(&library->state, &untold, LIBRARY_READY);
                 return library;
             }
         }
@@ -278,10 +282,33 @@ struct library *library_of(struct library_family *family, const void *object, co
     return family_find(family, object, caller);
 }
 
+/* An object that does not tell is of none of the libraries whose objects do. This knows more than
+ * the caller's address, which a tail call makes another's. */
+static struct library *family_untold(struct library_family *family)
+{
+    struct library *untold = NULL;
+    unsigned count = 0;
+
+    for (unsigned i = 0; family->scan_words > 0 && i < LIBRARY_MAX; i++) {
+        struct library *library = &family->libraries[i];
+
+        if (atomic_load_explicit(&library->state, memory_order_acquire) == LIBRARY_UNTOLD) {
+            untold = library;
+            count++;
+        }
+    }
+    return count == 1 ? untold : NULL;
+}
+
 void *library_any(struct library_family *family, unsigned which, const void *caller)
 {
-    struct library *library = library_bound(family, caller);
-    void *function = library != NULL ? library_function(family, library, which) : NULL;
+    struct library *library;
+    void *function;
+
+    library_refresh(family);
+    library = family_untold(family);
+    library = library != NULL ? library : library_bound(family, caller);
+    function = library != NULL ? library_function(family, library, which) : NULL;
 
     return function != NULL ? function : symbol_next(family->names[which]);
 }

@@ -17,7 +17,12 @@
 #define LIBRARY_FUNCTIONS_MAX 24
 #define LIBRARY_MEMORY        256
 
-enum library_state { LIBRARY_FREE, LIBRARY_FILLING, LIBRARY_READY };
+enum library_state {
+    LIBRARY_FREE,
+    LIBRARY_FILLING,
+    LIBRARY_UNTOLD, /* in use, but no object of it was seen to tell its library */
+    LIBRARY_READY
+};
 
 struct library {
     _Atomic uint32_t state;
@@ -51,8 +56,9 @@ void library_remember(struct library_family *family, uintptr_t object, struct li
 void library_forget(struct library_family *family, const void *object);
 /* The library's function, or NULL if it has none of that name. */
 void *library_function(struct library_family *family, struct library *library, unsigned which);
-/* For an object whose library cannot be told: the definition that the caller's own object is linked
- * against, else the first one; NULL if there is none. */
+/* For an object whose library cannot be told: that of the one library whose objects never tell,
+ * else the one that the caller's object is linked against, else the first; NULL if there is none.
+ */
 void *library_any(struct library_family *family, unsigned which, const void *caller);
 /* The only library, or the one that the object holding this address is linked against; NULL: cannot
  * be told. */
