@@ -36,6 +36,23 @@ static void catch_signals(void)
     sigaction(SIGXFSZ, &ignore, NULL); /* a full store is an error, not a death */
 }
 
+/* Our own requests are nobody's LLM calls: started under somebody's LD_PRELOAD, the program starts
+ * once more without it. */
+static void leave_preload(int argc, char **argv)
+{
+    if (getenv("LD_PRELOAD") == NULL)
+        return;
+    unsetenv("LD_PRELOAD");
+    char **args = calloc((size_t)argc + 2, sizeof(char *));
+    if (args == NULL)
+        return;
+    args[0] = (char *)"llm-tracer";
+    for (int i = 0; i < argc; i++)
+        args[i + 1] = argv[i];
+    execv("/proc/self/exe", args); /* a failure leaves us as we are */
+    free(args);
+}
+
 /* The log lies beside the spans, or beside the rings when that cannot be written. */
 static void choose_log(const char *data, const char *runtime)
 {
@@ -74,7 +91,7 @@ static int run(int argc, char **argv)
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
     umask(077);
-    unsetenv("LD_PRELOAD"); /* our own requests are nobody's LLM calls */
+    leave_preload(argc, argv);
     char runtime[CLI_PATH_MAX], data[CLI_PATH_MAX];
     int code = find_dirs(runtime, data, sizeof(data), &fallback);
     if (code != CLI_OK)

@@ -34,10 +34,9 @@ static bool find_launcher(char *out, size_t size)
     size_t len = strlen(out), n = strlen(loader);
     if (len < n || strcmp(out + len - n, loader) != 0)
         return true;
-    out[len - n] = '\0';
-    if (len - n + strlen("/bin/llm-tracer") >= size)
+    int more = snprintf(out + len - n, size - (len - n), "/bin/llm-tracer");
+    if (more < 0 || (size_t)more >= size - (len - n))
         return false;
-    strcat(out, "/bin/llm-tracer");
     return true;
 }
 

@@ -22,6 +22,7 @@
 #define AWAKE_NS      NS_PER_SEC /* polls on after the last record while calls are open */
 #define SCAN_NS       (100 * NS_PER_MS)
 #define SLEEP_MS      900 /* the heart beats once a second */
+#define SWEEP_NS      (60 * NS_PER_SEC)
 #define HOUSEKEEP_NS  (900 * NS_PER_MS)
 #define TAKEOVER_MS   2000 /* a collector that announced its end needs that long */
 
@@ -216,6 +217,10 @@ static void housekeep(struct collector *c)
     doorbell_announce(c->bell, (uint32_t)getpid());
     traces_end_idle(c);
     status_write(c);
+    if (c->now - c->swept >= SWEEP_NS) {
+        c->swept = c->now;
+        (void)ring_dir_sweep(c->runtime_dir); /* rings whose makers died in the making */
+    }
 }
 
 bool collector_step(struct collector *c)

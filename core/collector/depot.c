@@ -15,7 +15,7 @@
 #include "base/options.h"
 #include "collector/internal.h"
 
-#define BACKOFF_MIN NS_PER_SEC
+#define BACKOFF_MIN (250 * NS_PER_MS)
 #define BACKOFF_MAX (30 * NS_PER_SEC)
 #define PURGE_NS    (60 * NS_PER_SEC)
 #define NS_PER_DAY  (86400 * NS_PER_SEC)

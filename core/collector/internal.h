@@ -25,10 +25,10 @@
 #define COMMIT_BYTES       (8u << 20)
 #define SECOND_LOOK_NS     (500 * NS_PER_MS) /* a missing record's time to appear */
 #define LINGER_NS          (3 * NS_PER_SEC)
-#define HELD_CONN_MAX      (64u << 20) /* bytes waiting for earlier ones, one connection */
+#define HELD_CONN_MAX      (64u << 20)  /* bytes waiting for earlier ones, one connection */
 #define HELD_ALL_MAX       (256u << 20) /* the same, all together */
-#define CONNECTIONS_MAX    65536u      /* of one ring */
-#define UNSTORED_BYTES_MAX (64u << 20) /* of finished spans that the store refuses */
+#define CONNECTIONS_MAX    65536u       /* of one ring */
+#define UNSTORED_BYTES_MAX (64u << 20)  /* of finished spans that the store refuses */
 #define DEPOTS_MAX         16u
 #define DESTINATIONS_MAX   8u
 #define CONTENT_MAX        (256 << 20)
@@ -239,7 +239,7 @@ struct collector {
     size_t held_bytes;
     size_t read_bytes; /* of the current round */
     uint32_t rings_seen;
-    int64_t now, scanned, housekept, active, started;
+    int64_t now, scanned, housekept, swept, active, started;
     uint64_t round;
     bool marks_waiting; /* a run has ended and waits for its answer */
     _Atomic bool stop;

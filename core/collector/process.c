@@ -257,7 +257,8 @@ json *process_to_json(const struct process *p)
     return o;
 }
 
-/* Reads the inodes of listening sockets out of /proc/PID/net/tcp (state 0A is LISTEN). */
+/* Reads the inodes of listening sockets out of /proc/PID/net/tcp: the fourth field is the state
+ * (0A: LISTEN), the tenth the inode. */
 static size_t listening_inodes(int64_t pid, const char *table, uint64_t *out, size_t count)
 {
     char path[64], line[512];
@@ -266,11 +267,11 @@ static size_t listening_inodes(int64_t pid, const char *table, uint64_t *out, si
     if (f == NULL)
         return count;
     while (count < LISTENERS_MAX && fgets(line, sizeof(line), f) != NULL) {
-        unsigned state;
-        unsigned long long inode;
-        if (sscanf(line, " %*d: %*s %*s %x %*s %*s %*s %*s %*s %llu", &state, &inode) == 2 &&
-            state == 0x0a)
-            out[count++] = inode;
+        char *rest = line, *field[10] = {NULL};
+        for (size_t i = 0; i < 10; i++)
+            field[i] = strtok_r(i == 0 ? line : NULL, " ", &rest);
+        if (field[9] != NULL && strcmp(field[3], "0A") == 0)
+            out[count++] = strtoull(field[9], NULL, 10);
     }
     fclose(f);
     return count;
@@ -286,13 +287,13 @@ static bool holds_inode(int64_t pid, const uint64_t *inodes, size_t count)
     bool found = false;
     for (struct dirent *e = readdir(dir); e != NULL && !found; e = readdir(dir)) {
         char target[64];
-        unsigned long long inode;
         ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
         if (n <= 0)
             continue;
         target[n] = '\0';
-        if (sscanf(target, "socket:[%llu]", &inode) != 1)
+        if (strncmp(target, "socket:[", 8) != 0)
             continue;
+        uint64_t inode = strtoull(target + 8, NULL, 10);
         for (size_t i = 0; i < count && !found; i++)
             found = inodes[i] == inode;
     }
