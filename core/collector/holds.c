@@ -73,7 +73,7 @@ void kept_list_release(struct kept_list *l)
 /* A list as long as one long answer made it is not kept for the next. */
 void kept_list_trim(struct kept_list *l)
 {
-    if (l->count > 0 || l->cap <= 1024)
+    if (l->count > 0 || l->cap <= KEPT_RECORDS_MAX)
         return;
     free(l->items);
     *l = (struct kept_list){0};
