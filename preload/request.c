@@ -112,7 +112,7 @@ enum request_verdict request_look(const char *data, size_t len, const char *sni,
     size_t target_end = target < line ? text_find(data, target, line, ' ') : line;
     if (target_end == line)
         return line == len && len < HEADERS_MAX ? REQUEST_MORE : REQUEST_UNKNOWN;
-    enum fit version = fits(data + target_end, line - target_end, " HTTP/1.", 8);
+    enum fit version = fits(data + target_end, line - target_end, " HTTP/", 6);
     if (version != FIT_WHOLE)
         return version == FIT_PART && line == len ? REQUEST_MORE : REQUEST_UNKNOWN;
     if (data[0] == 'C') /* CONNECT: what comes through the tunnel is looked at by itself */
