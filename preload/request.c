@@ -35,6 +35,18 @@ static enum fit has_method(const char *data, size_t len)
     return FIT_NO;
 }
 
+/* What ends a request line: HTTP/1, or libcurl's view of HTTP/2 and 3, where it has no minor. */
+static enum fit fits_version(const char *data, size_t len)
+{
+    static const char versions[][10] = {" HTTP/1.", " HTTP/2\r", " HTTP/3\r"};
+    for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
+        enum fit fit = fits(data, len, versions[i], 8);
+        if (fit != FIT_NO)
+            return fit;
+    }
+    return FIT_NO;
+}
+
 /* An absolute target (to a proxy) names the host itself: RFC 9112 §3.2.2. */
 static size_t skip_authority(const char *data, size_t start, size_t end, struct request_view *view)
 {
@@ -112,7 +124,7 @@ enum request_verdict request_look(const char *data, size_t len, const char *sni,
     size_t target_end = target < line ? text_find(data, target, line, ' ') : line;
     if (target_end == line)
         return line == len && len < HEADERS_MAX ? REQUEST_MORE : REQUEST_UNKNOWN;
-    enum fit version = fits(data + target_end, line - target_end, " HTTP/", 6);
+    enum fit version = fits_version(data + target_end, line - target_end);
     if (version != FIT_WHOLE)
         return version == FIT_PART && line == len ? REQUEST_MORE : REQUEST_UNKNOWN;
     if (data[0] == 'C') /* CONNECT: what comes through the tunnel is looked at by itself */

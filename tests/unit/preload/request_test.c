@@ -47,6 +47,8 @@ static const struct {
      "", "x", REQUEST_MATCH},
     {"POST /v1beta/models/gemini-2:streamGenerateContent?alt=sse HTTP/1.1\r\nHost: x\r\n\r\n", NULL,
      "", "x", REQUEST_MATCH},
+    {"POST /v1/messages HTTP/2\r\nHost: x\r\n\r\n", NULL, "", "x", REQUEST_MATCH},
+    {"POST /v1/messages HTTP/2.5\r\nHost: x\r\n\r\n", NULL, "", NULL, REQUEST_UNKNOWN},
     {"GET /v1/models HTTP/1.1\r\nA: b\r\nHOST:\t api.openai.com:443 \r\n\r\n", NULL, "",
      "api.openai.com:443", REQUEST_MATCH},
     {"GET / HTTP/1.1\r\nHost: eu.API.openai.com\r\n\r\n", NULL, "", "eu.API.openai.com",
