@@ -129,6 +129,7 @@ void collector_free(struct collector *c)
         return;
     if (c->depot_count > 0) {
         (void)collector_flush(c);
+        rings_give_back(c);
         rings_sweep(c);
         (void)collector_flush(c);
         status_write(c);
@@ -233,6 +234,7 @@ bool collector_step(struct collector *c)
     for (size_t i = 0; i < c->ring_count; i++)
         ring_service(c->rings[i]);
     commit_due(c);
+    rings_give_back(c);
     rings_sweep(c);
     runs_look(c);
     if (c->now - c->housekept >= HOUSEKEEP_NS)

@@ -311,6 +311,7 @@ int depot_add_span(struct depot *d, const struct finished *f);
 /* rings.c */
 void rings_scan(struct collector *c);
 void ring_service(struct ring *r);
+void rings_give_back(struct collector *c);
 void rings_sweep(struct collector *c);
 void ring_free(struct ring *r);
 /* The commit of d was durable: rows are clean, connections known. */

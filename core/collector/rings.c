@@ -149,9 +149,18 @@ void ring_service(struct ring *r)
         r->collector->active = r->collector->now;
     ring_relieve(r);
     look_rows(r);
-    if (r->released || r->collector->now - r->reclaimed >= NS_PER_SEC) {
+}
+
+/* Makes what was released last: behind every commit, so that a successor reads little twice; and
+ * now and then for blocks whose holders died. */
+void rings_give_back(struct collector *c)
+{
+    for (size_t i = 0; i < c->ring_count; i++) {
+        struct ring *r = c->rings[i];
+        if (r->failed || (!r->released && c->now - r->reclaimed < NS_PER_SEC))
+            continue;
         r->released = false;
-        r->reclaimed = r->collector->now;
+        r->reclaimed = c->now;
         ring_reader_reclaim(r->reader);
     }
 }
