@@ -218,6 +218,8 @@ static void housekeep(struct collector *c)
     doorbell_announce(c->bell, (uint32_t)getpid());
     traces_end_idle(c);
     status_write(c);
+    for (size_t i = 0; i < c->depot_count; i++) /* one that is never idle keeps house, too */
+        depot_idle_step(c->depots[i]);
     if (c->now - c->swept >= SWEEP_NS) {
         c->swept = c->now;
         (void)ring_dir_sweep(c->runtime_dir); /* rings whose makers died in the making */

@@ -199,8 +199,20 @@ static int put_traces(struct depot *d, bool ending)
     return ERR_OK;
 }
 
+static int by_time(const void *a, const void *b)
+{
+    const struct span *x = ((const struct finished *)a)->span;
+    const struct span *y = ((const struct finished *)b)->span;
+    if (x->start_time != y->start_time)
+        return x->start_time < y->start_time ? -1 : 1;
+    return x->end_time < y->end_time ? -1 : x->end_time > y->end_time;
+}
+
+/* Blocks are read in any order; the outbox keeps the order of the calls. */
 static int put_spans(struct depot *d)
 {
+    if (d->span_count > 1)
+        qsort(d->spans, d->span_count, sizeof(*d->spans), by_time);
     for (size_t i = 0; i < d->span_count; i++) {
         struct finished *f = &d->spans[i];
         const struct process *p = &f->ring->process;

@@ -148,6 +148,50 @@ static void test_many_in_one_poll(void **state)
     ring_writer_discard(&w);
 }
 
+static int check_order(void *user, const struct delivery_state *state)
+{
+    *(int64_t *)user = state->destination.id;
+    return 0;
+}
+
+/* What is delivered keeps the order of the calls, whatever the order of their records. */
+static void test_delivered_in_order(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"url=http://127.0.0.1:9", "key=project-one", NULL};
+    struct ring_writer w = {0};
+    struct line l[10];
+    struct outbox_entry entries[64];
+    struct store *s;
+    int64_t destination = 0, last = 0;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, texts);
+    for (uint64_t i = 0; i < 10; i++) {
+        line_open(&l[i], &w, i + 1);
+        line_ask(&l[i], "in order");
+        usleep(1000);
+    }
+    for (int i = 9; i >= 0; i--)
+        line_answer(&l[i], "fine");
+    settle(c, 200);
+    assert_int_equal(store_open(&s, place.data, STORE_READ, NULL), ERR_OK);
+    assert_true(store_each_delivery(s, check_order, &destination) >= 0);
+    int count = store_outbox_next(s, destination, 0, entries, 64);
+    assert_int_equal(count, 21); /* the trace; each span new and ended */
+    for (int i = 0; i < count; i++) {
+        struct span *span = NULL;
+        if (entries[i].op != OUTBOX_SPAN_BEGIN)
+            continue;
+        assert_int_equal(store_get_span(s, entries[i].trace_id, entries[i].span_id, &span), ERR_OK);
+        assert_true(span->start_time > last);
+        last = span->start_time;
+        span_free(span);
+    }
+    store_close(s);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* A loss that the writer counted is a gap at once; the next call is whole again. */
 static void test_counted_gap(void **state)
 {
@@ -305,6 +349,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_interleaved, setup, teardown),
         cmocka_unit_test_setup_teardown(test_out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_in_one_poll, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_delivered_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counted_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uncounted_gap, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_in_a_stream, setup, teardown),
