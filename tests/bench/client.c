@@ -1,5 +1,5 @@
-/* A libcurl keep-alive loop: client URL CERT KIND CALLS. Prints CPU ns (of this process), wall ns a
- * call, and its memory, as one JSON object. */
+/* A libcurl keep-alive loop: client URL CERT KIND CALLS [PAUSE_US between calls]. Prints CPU ns (of
+ * this process), wall ns a call, and its memory, as one JSON object. */
 #include <curl/curl.h>
 #include <dirent.h>
 #include <stdint.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define PROMPT_SIZE (200 * 1024)
 
@@ -63,12 +64,13 @@ static int call(CURL *curl)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) {
-        fprintf(stderr, "usage: client URL CERT KIND CALLS\n");
+    if (argc != 5 && argc != 6) {
+        fprintf(stderr, "usage: client URL CERT KIND CALLS [PAUSE_US]\n");
         return 2;
     }
     const char *kind = argv[3];
     int calls = atoi(argv[4]);
+    useconds_t pause_us = argc == 6 ? (useconds_t)atoi(argv[5]) : 0;
     char url[512];
     snprintf(url, sizeof(url), "%s/%s/v1/%s", argv[1], kind,
              strcmp(kind, "embed") == 0 ? "embeddings" : "chat/completions");
@@ -89,8 +91,11 @@ int main(int argc, char **argv)
         failed = call(curl);
     int64_t cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     int64_t wall = now(CLOCK_MONOTONIC);
-    for (int i = 0; i < calls && failed == 0; i++)
+    for (int i = 0; i < calls && failed == 0; i++) {
         failed = call(curl);
+        if (pause_us > 0)
+            usleep(pause_us);
+    }
     cpu = now(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     wall = now(CLOCK_MONOTONIC) - wall;
     printf("{\"cpu_ns\": %.1f, \"wall_ns\": %.1f, \"threads\": %ld}\n", (double)cpu / calls,
