@@ -22,7 +22,9 @@ static const char *const curl_names[CURL_FUNCTIONS] = {
 
 _Static_assert(CURL_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
-static struct library_family curl_family = {.names = curl_names, .count = CURL_FUNCTIONS};
+static struct library_state curl_state;
+static const struct library_family curl_family = {
+    .state = &curl_state, .names = curl_names, .count = CURL_FUNCTIONS};
 
 /* The start of curl_version_info_data (curl/curl.h), the same since 7.10. */
 struct curl_version {
@@ -57,7 +59,7 @@ static struct {
 static const char *ssl_in_use(const char *text)
 {
     while (*text == '(' || *text == ' ') {
-        while (*text == '(' && *text != '\0') {
+        while (*text == '(') {
             while (*text != '\0' && *text != ')') {
                 text++;
             }
@@ -94,7 +96,7 @@ static enum curl_decision decide(struct library *library)
 
 static bool curl_captures(struct library *library)
 {
-    size_t slot = (size_t)(library - curl_family.libraries);
+    size_t slot = (size_t)(library - curl_state.libraries);
     uintptr_t anchor = (uintptr_t)library->anchor;
     uint32_t decision;
 

@@ -62,14 +62,15 @@ void libc_bind(void);
 
 /* real_NAME(): the original of NAME, never NULL. */
 #define LIBC_REAL(result, name, parameters)                                                        \
-    static inline result(*real_##name(void)) parameters                                            \
+    typedef result libc_##name parameters;                                                         \
+    static inline libc_##name *real_##name(void)                                                   \
     {                                                                                              \
         void *found = __atomic_load_n(&libc_originals[LIBC_##name], __ATOMIC_RELAXED);             \
         if (__builtin_expect(found == NULL, 0)) {                                                  \
             libc_bind();                                                                           \
             found = __atomic_load_n(&libc_originals[LIBC_##name], __ATOMIC_RELAXED);               \
         }                                                                                          \
-        return (result(*) parameters)found;                                                        \
+        return (libc_##name *)found;                                                               \
     }
 LIBC_FUNCTIONS(LIBC_REAL)
 #undef LIBC_REAL

@@ -99,7 +99,7 @@ static void reset_limits(void)
 {
     static const int resources[] = {RLIMIT_FSIZE, RLIMIT_AS, RLIMIT_DATA, RLIMIT_NOFILE};
     for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++) {
-        struct rlimit limit;
+        struct rlimit limit = {0, 0};
         if (SYS4(__NR_prlimit64, 0, resources[i], NULL, &limit) != 0)
             continue;
         limit.rlim_cur = limit.rlim_max;

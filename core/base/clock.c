@@ -1,8 +1,14 @@
 #include "base/clock.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+/* The years of which every moment has a number of nanoseconds in 64 bits. */
+#define YEAR_MIN 1678
+#define YEAR_MAX 2261
 
 static int64_t read_clock(clockid_t id)
 {
@@ -43,36 +49,57 @@ char *clock_iso(int64_t wall_ns, char *out)
     return out;
 }
 
+/* Reads exactly `count` digits at *p, and goes behind them. */
+static bool take_digits(const char **p, int count, int *value)
+{
+    *value = 0;
+    for (; count > 0; count--, (*p)++) {
+        if (!isdigit((unsigned char)**p))
+            return false;
+        *value = *value * 10 + (**p - '0');
+    }
+    return true;
+}
+
+static bool take_one_of(const char **p, const char *accepted)
+{
+    if (**p == '\0' || strchr(accepted, **p) == NULL)
+        return false;
+    (*p)++;
+    return true;
+}
+
 static int parse_offset(const char *p, int64_t *seconds)
 {
     if ((p[0] == 'Z' || p[0] == 'z') && p[1] == '\0') {
         *seconds = 0;
         return ERR_OK;
     }
-    int hours = 0;
-    int minutes = 0;
-    int end = 0;
-    if ((p[0] != '+' && p[0] != '-') || sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2 ||
-        p[1 + end] != '\0' || hours > 23 || minutes > 59 || hours < 0 || minutes < 0)
+    int hours;
+    int minutes;
+    int sign = *p == '-' ? -1 : 1;
+    if (!take_one_of(&p, "+-") || !take_digits(&p, 2, &hours) || !take_one_of(&p, ":") ||
+        !take_digits(&p, 2, &minutes) || *p != '\0' || hours > 23 || minutes > 59)
         return ERR_BAD;
-    *seconds = (int64_t)(hours * 3600 + minutes * 60) * (p[0] == '-' ? -1 : 1);
+    *seconds = ((int64_t)hours * 3600 + (int64_t)minutes * 60) * sign;
     return ERR_OK;
 }
 
 int clock_parse_iso(const char *text, int64_t *wall_ns)
 {
     struct tm tm = {0};
-    int end = 0;
-    if (sscanf(text, "%4d-%2d-%2d%*1[Tt ]%2d:%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &end) != 6 ||
-        end == 0)
+    const char *p = text;
+    if (!take_digits(&p, 4, &tm.tm_year) || !take_one_of(&p, "-") ||
+        !take_digits(&p, 2, &tm.tm_mon) || !take_one_of(&p, "-") ||
+        !take_digits(&p, 2, &tm.tm_mday) || !take_one_of(&p, "Tt ") ||
+        !take_digits(&p, 2, &tm.tm_hour) || !take_one_of(&p, ":") ||
+        !take_digits(&p, 2, &tm.tm_min) || !take_one_of(&p, ":") || !take_digits(&p, 2, &tm.tm_sec))
         return ERR_BAD;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
-        tm.tm_min > 59 || tm.tm_sec > 60 || tm.tm_hour < 0 || tm.tm_min < 0 || tm.tm_sec < 0)
+    if (tm.tm_year < YEAR_MIN || tm.tm_year > YEAR_MAX || tm.tm_mon < 1 || tm.tm_mon > 12 ||
+        tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
         return ERR_BAD;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
-    const char *p = text + end;
     int64_t fraction = 0;
     if (*p == '.') {
         int64_t unit = NS_PER_SEC;

@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 #define LOG_LINE_MAX 1024
-#define LOG_FILE_MAX (1024 * 1024)
+#define LOG_FILE_MAX ((off_t)1024 * 1024)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static enum log_level threshold = LOG_WARN;
