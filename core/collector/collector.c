@@ -24,7 +24,7 @@
 #define SLEEP_MS      900 /* the heart beats once a second */
 #define SWEEP_NS      (60 * NS_PER_SEC)
 #define HOUSEKEEP_NS  (900 * NS_PER_MS)
-#define TAKEOVER_MS   2000 /* a collector that announced its end needs that long */
+#define TAKEOVER_MS   5000 /* a collector that announced its end needs less than that */
 
 /* The lock is an advisory one on a file that stays: the kernel frees it however the holder ends. */
 static int take_lock(const char *dir, int *out)
