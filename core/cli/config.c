@@ -81,16 +81,40 @@ static void print_json(struct buf *out)
     json_free(list);
 }
 
+/* The settings as a config file in which every line is a comment: what is chosen here and now does
+ * not show in it. */
+static void print_env_file(struct buf *out)
+{
+    term_put(out,
+             "# Settings of llm-tracer, each with its default. Copy this file to\n"
+             "# ~/.config/llm-tracer/llm-tracer.env or /etc/llm-tracer/llm-tracer.env and take "
+             "the # away\n# from what you set. The environment wins over the file.\n");
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_entry *entry = &option_table[i];
+        if (i == OPTION_TRACER_CONFIG) /* it names this file */
+            continue;
+        term_putf(out, "\n# %s", entry->help);
+        if (entry->type == OPTION_INT)
+            term_putf(out, " %lld to %lld %s.", (long long)entry->min, (long long)entry->max,
+                      entry->unit);
+        else if (entry->type == OPTION_CHOICE)
+            term_putf(out, " One of %s.", entry->choices);
+        term_putf(out, "\n#%s=%s\n", entry->name, entry->fallback == NULL ? "" : entry->fallback);
+    }
+}
+
 static int run(int argc, char **argv)
 {
     const char *colour = NULL;
     bool as_json = false;
+    bool env_file = false;
     const struct cli_option options[] = {{"json", CLI_FLAG, &as_json, 0, 0},
+                                         {"env-file", CLI_FLAG, &env_file, 0, 0},
                                          {"color", CLI_TEXT, &colour, 0, 0}};
     const char *words[1];
     struct term term;
     struct buf out;
-    int count = cli_parse(&command_config, argc, argv, options, 2, words, 0);
+    int count = cli_parse(&command_config, argc, argv, options, 3, words, 0);
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
     int code = term_detect(&term, &command_config, colour);
@@ -99,6 +123,8 @@ static int run(int argc, char **argv)
     buf_init(&out, OUTPUT_MAX);
     if (as_json)
         print_json(&out);
+    else if (env_file)
+        print_env_file(&out);
     else
         print_table(&term, &out);
     code = term_flush(&out);
@@ -114,6 +140,7 @@ const struct cli_command command_config = {
             "default. Keys are never printed.\n\n"
             "Options:\n"
             "  --json           one JSON array\n"
+            "  --env-file       a config file to start from: every setting, commented out\n"
             "  --color WHEN     auto, always or never\n",
     .run = run,
 };

@@ -203,6 +203,48 @@ static void settings_are_told_without_secrets(void **state)
     unsetenv("TRACER_CONFIG");
 }
 
+static void read_file(const char *path, struct buf *text)
+{
+    char chunk[4096];
+    size_t n;
+    FILE *f = fopen(path, "re");
+    assert_non_null(f);
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+        buf_append_cut(text, chunk, n);
+    fclose(f);
+}
+
+/* config/llm-tracer.env is what the program prints, whatever is set, and with its settings
+ * uncommented it is a file without a bad line. */
+static void config_file_to_start_from(void **state)
+{
+    struct buf out;
+    struct buf file;
+    char path[128];
+    (void)state;
+    buf_init(&out, 1 << 20);
+    buf_init(&file, 1 << 20);
+    assert_int_equal(run("config --env-file", &out), 0);
+    read_file(TESTS_DIR "/../config/llm-tracer.env", &file);
+    if (strcmp(buf_str(&out), buf_str(&file)) != 0)
+        fail_msg("config/llm-tracer.env is not what `llm-tracer config --env-file` prints:\n%s",
+                 buf_str(&out));
+    snprintf(path, sizeof(path), "%s/all.env", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    for (size_t i = 0; i < file.len; i++)
+        if (file.data[i] != '#' || file.data[i + 1] == ' ')
+            fputc(file.data[i], f);
+    fclose(f);
+    setenv("TRACER_CONFIG", path, 1);
+    assert_int_equal(run("config", &out), 0);
+    assert_null(strstr(buf_str(&out), "all.env:"));
+    assert_non_null(strstr(buf_str(&out), "all.env"));
+    unsetenv("TRACER_CONFIG");
+    buf_release(&out);
+    buf_release(&file);
+}
+
 static int clean_up(void **state)
 {
     char command[300];
@@ -222,6 +264,7 @@ int main(void)
         cmocka_unit_test(the_store_is_shown),
         cmocka_unit_test(losses_are_said),
         cmocka_unit_test(settings_are_told_without_secrets),
+        cmocka_unit_test(config_file_to_start_from),
     };
     if (mkdtemp(dir) == NULL)
         return 1;
