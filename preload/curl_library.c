@@ -22,7 +22,7 @@ static const char *const curl_names[CURL_FUNCTIONS] = {
 
 _Static_assert(CURL_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
-static struct library_state curl_state;
+static struct library_memory curl_state;
 static const struct library_family curl_family = {
     .state = &curl_state, .names = curl_names, .count = CURL_FUNCTIONS};
 

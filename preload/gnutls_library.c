@@ -42,7 +42,9 @@ static const char *const gnutls_names[GNUTLS_FUNCTIONS] = {
 
 _Static_assert(GNUTLS_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
-static struct library_family gnutls_family = {.names = gnutls_names, .count = GNUTLS_FUNCTIONS};
+static struct library_memory gnutls_state;
+static const struct library_family gnutls_family = {
+    .state = &gnutls_state, .names = gnutls_names, .count = GNUTLS_FUNCTIONS};
 
 /* A send that returned GNUTLS_E_AGAIN has its record encrypted and queued; the program may finish
  * it with gnutls_record_send(session, NULL, 0), its own buffer gone. */

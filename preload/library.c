@@ -22,29 +22,31 @@ static bool anchor_found(const void *anchor, void *const *found, size_t count)
 
 /* Gives back the slots of libraries that were unloaded; what is remembered of their objects goes
  * with them. */
-static void family_drop_unloaded(struct library_family *family, void *const *found, size_t count)
+static void family_drop_unloaded(const struct library_family *family, void *const *found,
+                                 size_t count)
 {
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
 
         if (!library_ready(library) || anchor_found(library->anchor, found, count)) {
             continue;
         }
         atomic_store_explicit(&library->state, LIBRARY_FREE, memory_order_release);
         for (unsigned j = 0; j < LIBRARY_MEMORY; j++) {
-            if ((atomic_load_explicit(&family->memory[j], memory_order_relaxed) & 7) == i) {
-                atomic_store_explicit(&family->memory[j], 0, memory_order_relaxed);
+            if ((atomic_load_explicit(&family->state->memory[j], memory_order_relaxed) & 7) == i) {
+                atomic_store_explicit(&family->state->memory[j], 0, memory_order_relaxed);
             }
         }
     }
 }
 
-static void family_add(struct library_family *family, const void *anchor)
+static void family_add(const struct library_family *family, const void *anchor)
 {
     struct library_object object;
 
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        if (library_ready(&family->libraries[i]) && family->libraries[i].anchor == anchor) {
+        if (library_ready(&family->state->libraries[i]) &&
+            family->state->libraries[i].anchor == anchor) {
             return;
         }
     }
@@ -52,7 +54,7 @@ static void family_add(struct library_family *family, const void *anchor)
         return;
     }
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
         uint32_t expected = LIBRARY_FREE;
 
         if (!atomic_compare_exchange_strong(&library->state, &expected, LIBRARY_FILLING)) {
@@ -72,13 +74,13 @@ static void family_add(struct library_family *family, const void *anchor)
     }
 }
 
-void library_refresh(struct library_family *family)
+void library_refresh(const struct library_family *family)
 {
     uint64_t generation = ~symbol_generation();
     void *found[LIBRARY_MAX];
     size_t count;
 
-    if (atomic_load_explicit(&family->generation, memory_order_acquire) == generation) {
+    if (atomic_load_explicit(&family->state->generation, memory_order_acquire) == generation) {
         return;
     }
     count = symbol_all(family->names[0], found, LIBRARY_MAX);
@@ -87,11 +89,11 @@ void library_refresh(struct library_family *family)
     for (size_t i = 0; i < count; i++) {
         family_add(family, found[i]);
     }
-    atomic_store_explicit(&family->live, (uint32_t)count, memory_order_relaxed);
-    atomic_store_explicit(&family->generation, generation, memory_order_release);
+    atomic_store_explicit(&family->state->live, (uint32_t)count, memory_order_relaxed);
+    atomic_store_explicit(&family->state->generation, generation, memory_order_release);
 }
 
-void *library_function(struct library_family *family, struct library *library, unsigned which)
+void *library_function(const struct library_family *family, struct library *library, unsigned which)
 {
     uintptr_t function = atomic_load_explicit(&library->functions[which], memory_order_relaxed);
 
@@ -105,11 +107,11 @@ void *library_function(struct library_family *family, struct library *library, u
 
 /* The library among whose objects this one is, told by a word of it that points into the
  * library's mapping (OpenSSL's method table); *word is which. */
-static struct library *family_scan(struct library_family *family, const uintptr_t *object)
+static struct library *family_scan(const struct library_family *family, const uintptr_t *object)
 {
     for (unsigned word = 0; word < family->scan_words; word++) {
         for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-            struct library *library = &family->libraries[i];
+            struct library *library = &family->state->libraries[i];
             uint32_t untold = LIBRARY_UNTOLD;
 
             if (library_ready(library) && library_holds(library, object[word])) {
@@ -122,14 +124,14 @@ static struct library *family_scan(struct library_family *family, const uintptr_
     return NULL;
 }
 
-static struct library *family_only(struct library_family *family)
+static struct library *family_only(const struct library_family *family)
 {
-    if (atomic_load_explicit(&family->live, memory_order_relaxed) != 1) {
+    if (atomic_load_explicit(&family->state->live, memory_order_relaxed) != 1) {
         return NULL;
     }
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        if (library_ready(&family->libraries[i])) {
-            return &family->libraries[i];
+        if (library_ready(&family->state->libraries[i])) {
+            return &family->state->libraries[i];
         }
     }
     return NULL;
@@ -137,7 +139,7 @@ static struct library *family_only(struct library_family *family)
 
 /* The one library that the caller's object names among those it needs, or that it is itself; of
  * several of one name, the one in the caller's folder. */
-static struct library *family_of_caller(struct library_family *family, const void *caller)
+static struct library *family_of_caller(const struct library_family *family, const void *caller)
 {
     struct library *named = NULL, *beside = NULL;
     struct library_object from, to;
@@ -147,7 +149,7 @@ static struct library *family_of_caller(struct library_family *family, const voi
         return NULL;
     }
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
 
         if (!library_ready(library)) {
             continue;
@@ -165,7 +167,7 @@ static struct library *family_of_caller(struct library_family *family, const voi
     return names == 1 ? named : beside;
 }
 
-struct library *library_bound(struct library_family *family, const void *address)
+struct library *library_bound(const struct library_family *family, const void *address)
 {
     struct library *library;
 
@@ -179,29 +181,31 @@ static size_t memory_slot(uintptr_t object)
     return (object >> 4 ^ object >> 12) % LIBRARY_MEMORY;
 }
 
-struct library *library_remembered(struct library_family *family, uintptr_t object)
+struct library *library_remembered(const struct library_family *family, uintptr_t object)
 {
     uintptr_t kept =
-        atomic_load_explicit(&family->memory[memory_slot(object)], memory_order_relaxed);
+        atomic_load_explicit(&family->state->memory[memory_slot(object)], memory_order_relaxed);
 
     if (kept == 0 || (kept & ~(uintptr_t)7) != object) {
         return NULL;
     }
-    return library_ready(&family->libraries[kept & 7]) ? &family->libraries[kept & 7] : NULL;
+    return library_ready(&family->state->libraries[kept & 7]) ? &family->state->libraries[kept & 7]
+                                                              : NULL;
 }
 
-void library_remember(struct library_family *family, uintptr_t object, struct library *library)
+void library_remember(const struct library_family *family, uintptr_t object,
+                      struct library *library)
 {
     if ((object & 7) == 0) {
-        atomic_store_explicit(&family->memory[memory_slot(object)],
-                              object | (uintptr_t)(library - family->libraries),
+        atomic_store_explicit(&family->state->memory[memory_slot(object)],
+                              object | (uintptr_t)(library - family->state->libraries),
                               memory_order_relaxed);
     }
 }
 
-void library_forget(struct library_family *family, const void *object)
+void library_forget(const struct library_family *family, const void *object)
 {
-    _Atomic uintptr_t *kept = &family->memory[memory_slot((uintptr_t)object)];
+    _Atomic uintptr_t *kept = &family->state->memory[memory_slot((uintptr_t)object)];
 
     if ((atomic_load_explicit(kept, memory_order_relaxed) & ~(uintptr_t)7) == (uintptr_t)object) {
         atomic_store_explicit(kept, 0, memory_order_relaxed);
@@ -209,10 +213,10 @@ void library_forget(struct library_family *family, const void *object)
 }
 
 /* The library whose own code calls, if it is one of the family. */
-static struct library *family_inside(struct library_family *family, const void *caller)
+static struct library *family_inside(const struct library_family *family, const void *caller)
 {
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
 
         if (library_ready(library) && library_holds(library, (uintptr_t)caller)) {
             return library;
@@ -224,7 +228,7 @@ static struct library *family_inside(struct library_family *family, const void *
 /* Cold: the object's library is not known by what was seen before. An object that the library
  * itself made is not remembered: it may go without a call that we see, and its address come back as
  * another library's. */
-static __attribute__((noinline)) struct library *family_find(struct library_family *family,
+static __attribute__((noinline)) struct library *family_find(const struct library_family *family,
                                                              const void *object, const void *caller)
 {
     struct library *library;
@@ -244,12 +248,12 @@ static __attribute__((noinline)) struct library *family_find(struct library_fami
     return library;
 }
 
-static struct library *family_recall(struct library_family *family, const void *object,
+static struct library *family_recall(const struct library_family *family, const void *object,
                                      const void *caller)
 {
     struct library *library = library_remembered(family, (uintptr_t)object);
 
-    if (library != NULL && atomic_load_explicit(&family->live, memory_order_relaxed) > 1) {
+    if (library != NULL && atomic_load_explicit(&family->state->live, memory_order_relaxed) > 1) {
         struct library *inside = family_inside(family, caller);
 
         return inside != NULL ? inside : library;
@@ -257,7 +261,8 @@ static struct library *family_recall(struct library_family *family, const void *
     return library;
 }
 
-struct library *library_of(struct library_family *family, const void *object, const void *caller)
+struct library *library_of(const struct library_family *family, const void *object,
+                           const void *caller)
 {
     const uintptr_t *words = object;
 
@@ -270,7 +275,7 @@ struct library *library_of(struct library_family *family, const void *object, co
         return library != NULL ? library : family_find(family, object, caller);
     }
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
         uint32_t state = atomic_load_explicit(&library->state, memory_order_acquire);
 
         if (state == LIBRARY_READY &&
@@ -284,13 +289,13 @@ struct library *library_of(struct library_family *family, const void *object, co
 
 /* An object that does not tell is of none of the libraries whose objects do. This knows more than
  * the caller's address, which a tail call makes another's. */
-static struct library *family_untold(struct library_family *family)
+static struct library *family_untold(const struct library_family *family)
 {
     struct library *untold = NULL;
     unsigned count = 0;
 
     for (unsigned i = 0; family->scan_words > 0 && i < LIBRARY_MAX; i++) {
-        struct library *library = &family->libraries[i];
+        struct library *library = &family->state->libraries[i];
 
         if (atomic_load_explicit(&library->state, memory_order_acquire) == LIBRARY_UNTOLD) {
             untold = library;
@@ -300,7 +305,7 @@ static struct library *family_untold(struct library_family *family)
     return count == 1 ? untold : NULL;
 }
 
-void *library_any(struct library_family *family, unsigned which, const void *caller)
+void *library_any(const struct library_family *family, unsigned which, const void *caller)
 {
     struct library *library;
     void *function;

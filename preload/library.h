@@ -33,10 +33,8 @@ struct library {
     _Atomic uintptr_t functions[LIBRARY_FUNCTIONS_MAX]; /* 0: not looked for, 1: it has none */
 };
 
-struct library_family {
-    const char *const *names; /* at most LIBRARY_FUNCTIONS_MAX; every library has the first */
-    uint32_t count;
-    uint32_t scan_words; /* words of an object that may point into its library; 0: none does */
+/* What is known of a family's libraries and their objects. */
+struct library_memory {
     _Atomic uint64_t generation; /* complement of symbol_generation() at the last look */
     _Atomic uint32_t live;       /* libraries found then */
     struct library libraries[LIBRARY_MAX];
@@ -45,31 +43,43 @@ struct library_family {
     _Atomic uintptr_t memory[LIBRARY_MEMORY];
 };
 
+/* Apart from its state, so that the loader, which writes the addresses here at every start of every
+ * program, touches none of the state's pages. */
+struct library_family {
+    const char *const *names;    /* at most LIBRARY_FUNCTIONS_MAX; every library has the first */
+    struct library_memory *state; /* zeroed */
+    uint32_t count;
+    uint32_t scan_words; /* words of an object that may point into its library; 0: none does */
+};
+
 /* The library that the object belongs to, or NULL: it cannot be told, and the object is not to be
  * looked at. caller is an address in the code that called, or NULL. */
-struct library *library_of(struct library_family *family, const void *object, const void *caller);
+struct library *library_of(const struct library_family *family, const void *object,
+                           const void *caller);
 /* What is remembered of an object (or of anything else with an address that is a multiple of 8), by
  * library_of or library_remember; NULL: nothing. */
-struct library *library_remembered(struct library_family *family, uintptr_t object);
-void library_remember(struct library_family *family, uintptr_t object, struct library *library);
+struct library *library_remembered(const struct library_family *family, uintptr_t object);
+void library_remember(const struct library_family *family, uintptr_t object,
+                      struct library *library);
 /* The object is gone: its address may come back as another library's object. */
-void library_forget(struct library_family *family, const void *object);
+void library_forget(const struct library_family *family, const void *object);
 /* The library's function, or NULL if it has none of that name. */
-void *library_function(struct library_family *family, struct library *library, unsigned which);
+void *library_function(const struct library_family *family, struct library *library,
+                       unsigned which);
 /* For an object whose library cannot be told: that of the one library whose objects never tell,
  * else the one that the caller's object is linked against, else the first; NULL if there is none.
  */
-void *library_any(struct library_family *family, unsigned which, const void *caller);
+void *library_any(const struct library_family *family, unsigned which, const void *caller);
 /* The only library, or the one that the object holding this address is linked against; NULL: cannot
  * be told. */
-struct library *library_bound(struct library_family *family, const void *address);
+struct library *library_bound(const struct library_family *family, const void *address);
 /* Looks again if objects were loaded or unloaded. */
-void library_refresh(struct library_family *family);
+void library_refresh(const struct library_family *family);
 /* The two questions of a hook's warm path, for the library that was met first; NULL or 0: ask the
  * functions above. */
-static inline struct library *library_warm(struct library_family *family, const void *object)
+static inline struct library *library_warm(const struct library_family *family, const void *object)
 {
-    struct library *library = &family->libraries[0];
+    struct library *library = &family->state->libraries[0];
     const uintptr_t *words = object;
 
     if (object == NULL ||

@@ -20,8 +20,12 @@ static const char *const nss_names[NSS_FUNCTIONS] = {
 };
 static const char *const nss_ssl_names[] = {"SSL_SetURL"};
 
-static struct library_family nss_family = {.names = nss_names, .count = NSS_FUNCTIONS};
-static struct library_family nss_ssl_family = {.names = nss_ssl_names, .count = 1};
+static struct library_memory nss_state;
+static const struct library_family nss_family = {
+    .state = &nss_state, .names = nss_names, .count = NSS_FUNCTIONS};
+static struct library_memory nss_ssl_state;
+static const struct library_family nss_ssl_family = {
+    .state = &nss_ssl_state, .names = nss_ssl_names, .count = 1};
 
 /* What each layer's identity was found to be; a name stays for the process's life. */
 enum layer_kind { LAYER_UNKNOWN, LAYER_OTHER, LAYER_TLS };

@@ -39,7 +39,7 @@ enum openssl_function {
     OPENSSL_FUNCTIONS
 };
 
-extern struct library_family openssl_family;
+extern const struct library_family openssl_family;
 
 void *openssl_real_cold(const SSL *ssl, enum openssl_function which, const void *caller,
                         bool *known);

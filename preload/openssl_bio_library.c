@@ -34,7 +34,9 @@ static const char *const bio_names[BIO_FUNCTIONS] = {
 _Static_assert(BIO_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
 /* Remembered are method tables, not BIOs: there are few of them, and they live long. */
-static struct library_family bio_family = {.names = bio_names, .count = BIO_FUNCTIONS};
+static struct library_memory bio_state;
+static const struct library_family bio_family = {
+    .state = &bio_state, .names = bio_names, .count = BIO_FUNCTIONS};
 
 /* By slot of bio_family: the anchor of a library whose own calls do not reach our hooks, or that
  * plus 1 for one whose calls do. */
@@ -81,7 +83,7 @@ static struct library *remember_method(struct library *library, const uintptr_t 
 static struct library *find_by_method(const uintptr_t *words)
 {
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &bio_family.libraries[i];
+        struct library *library = &bio_state.libraries[i];
         uintptr_t method = bio_ready(library) ? words[method_word(library)] : 0;
 
         if (method == 0) {
@@ -98,7 +100,7 @@ static struct library *find_by_method(const uintptr_t *words)
 static __attribute__((noinline)) struct library *bio_find(const uintptr_t *words)
 {
     library_refresh(&bio_family);
-    if (atomic_load_explicit(&bio_family.live, memory_order_relaxed) == 1) {
+    if (atomic_load_explicit(&bio_state.live, memory_order_relaxed) == 1) {
         return remember_method(library_bound(&bio_family, NULL), words);
     }
     return remember_method(find_by_method(words), words);
@@ -112,7 +114,7 @@ static struct library *bio_library(const BIO *bio)
         return NULL;
     }
     for (unsigned i = 0; i < LIBRARY_MAX; i++) {
-        struct library *library = &bio_family.libraries[i];
+        struct library *library = &bio_state.libraries[i];
         uintptr_t method;
 
         if (!bio_ready(library)) {
@@ -167,7 +169,7 @@ static SSL *bio_ssl(struct library *library, BIO *bio)
  * they do not, and the buffer is what the hooks can see. */
 static bool bio_calls_reach_us(struct library *library)
 {
-    _Atomic uintptr_t *known = &bio_linkage[library - bio_family.libraries];
+    _Atomic uintptr_t *known = &bio_linkage[library - bio_state.libraries];
     uintptr_t anchor = (uintptr_t)library->anchor, value;
     struct library_object object;
 

@@ -39,8 +39,11 @@ static const char *const openssl_names[OPENSSL_FUNCTIONS] = {
 
 _Static_assert(OPENSSL_FUNCTIONS <= LIBRARY_FUNCTIONS_MAX, "a slot has room for every function");
 
-struct library_family openssl_family = {
-    .names = openssl_names, .count = OPENSSL_FUNCTIONS, .scan_words = OPENSSL_SCAN_WORDS};
+static struct library_memory openssl_state;
+const struct library_family openssl_family = {.state = &openssl_state,
+                                              .names = openssl_names,
+                                              .count = OPENSSL_FUNCTIONS,
+                                              .scan_words = OPENSSL_SCAN_WORDS};
 
 void *openssl_real_cold(const SSL *ssl, enum openssl_function which, const void *caller,
                         bool *known)
