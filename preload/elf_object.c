@@ -26,17 +26,30 @@ static uint32_t sysv_hash_of(const char *name)
     return hash;
 }
 
-static bool inside(const struct elf_object *object, const void *from, size_t length)
+/* The segment that holds the address; false: none, or none that can be read. */
+static bool find_segment(const struct elf_object *object, uintptr_t address, uintptr_t *at,
+                         size_t *size)
 {
-    uintptr_t address = (uintptr_t)from;
     for (size_t i = 0; i < object->header_count; i++) {
         const ElfW(Phdr) *h = &object->headers[i];
         uintptr_t start = object->base + h->p_vaddr;
         if (h->p_type == PT_LOAD && (h->p_flags & PF_R) != 0 && address >= start &&
-            address - start < h->p_memsz)
-            return length <= h->p_memsz - (address - start);
+            address - start < h->p_memsz) {
+            *at = start;
+            *size = h->p_memsz;
+            return true;
+        }
     }
     return false;
+}
+
+static bool inside(const struct elf_object *object, const void *from, size_t length)
+{
+    uintptr_t address = (uintptr_t)from, start = object->tables;
+    size_t size = object->tables_size;
+    if (address - start >= size && !find_segment(object, address, &start, &size))
+        return false;
+    return length <= size - (address - start);
 }
 
 void elf_object_extent(struct elf_object *object, uintptr_t base, const ElfW(Phdr) * headers,
@@ -106,6 +119,7 @@ bool elf_object_read(struct elf_object *object, uintptr_t base, const ElfW(Phdr)
             break;
         }
     }
+    (void)find_segment(object, (uintptr_t)object->strings, &object->tables, &object->tables_size);
     return object->symbols != NULL && object->strings != NULL &&
            inside(object, object->strings, object->strings_size) &&
            (object->gnu_hash != NULL || object->sysv_hash != NULL);

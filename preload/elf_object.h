@@ -17,6 +17,8 @@ struct elf_object {
     size_t strings_size;
     const uint32_t *gnu_hash, *sysv_hash; /* one of them, or neither: no look-up is possible */
     const uint16_t *versions;             /* may be NULL */
+    uintptr_t tables;                     /* the segment in which most of these lie */
+    size_t tables_size;
 };
 
 /* The GNU hash of a symbol's name. */

@@ -3,9 +3,10 @@
 #include "text.h"
 
 #define TEXT_SIZE     32768
+#define TEXT_NEAR     2560 /* of the first variables: on the page that is written anyway */
 #define COLLECTOR_MAX 64
 
-static const char names[ENV_NAMES][24] = {
+LLMT_HOT_TABLE static const char names[ENV_NAMES][24] = {
     [ENV_TRACING_ENABLED] = "TRACING_ENABLED",
     [ENV_TRACER_ENDPOINTS] = "TRACER_ENDPOINTS",
     [ENV_TRACER_ROLE] = "TRACER_ROLE",
@@ -28,7 +29,7 @@ static const char names[ENV_NAMES][24] = {
 /* What the collector gets: where its files are, how it reaches the network and its stores. Where
  * spans are delivered to is not among it: every process tells that of itself. A name that ends in
  * `*` is a prefix. */
-static const char for_collector[][24] = {
+LLMT_HOT_TABLE static const char for_collector[][24] = {
     "HOME",
     "PATH",
     "USER",
@@ -69,7 +70,8 @@ LLMT_HOT static struct {
     const char *values[ENV_NAMES];
     char *collector[COLLECTOR_MAX + 1];
     size_t collector_count;
-    size_t used;
+    size_t near_used, used;
+    char near[TEXT_NEAR];
 } env;
 
 static bool is_named(const char *variable, const char *name)
@@ -83,7 +85,7 @@ static bool is_named(const char *variable, const char *name)
 static bool is_for_collector(const char *variable)
 {
     for (size_t i = 0; i < sizeof(for_collector) / sizeof(for_collector[0]); i++)
-        if (is_named(variable, for_collector[i]))
+        if (variable[0] == for_collector[i][0] && is_named(variable, for_collector[i]))
             return true;
     return false;
 }
@@ -102,11 +104,12 @@ static int own_name(const char *variable)
 static char *keep(const char *variable)
 {
     size_t len = text_length(variable) + 1;
-    if (len > TEXT_SIZE - env.used)
+    bool near = len <= TEXT_NEAR - env.near_used;
+    if (!near && len > TEXT_SIZE - env.used)
         return NULL;
-    char *copy = kept + env.used;
+    char *copy = near ? env.near + env.near_used : kept + env.used;
     memcpy(copy, variable, len);
-    env.used += len;
+    *(near ? &env.near_used : &env.used) += len;
     return copy;
 }
 

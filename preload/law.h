@@ -38,7 +38,10 @@
 #define LLMT_EXPORT __attribute__((visibility("default")))
 /* What every process touches at its start lies together, in pages that the loader touches anyway: a
  * page fault costs as much as all the rest of the constructor. */
-#define LLMT_HOT         __attribute__((section(".data")))
+#define LLMT_HOT __attribute__((section(".data")))
+/* Tables that every start reads lie with the code that reads them, as reads of the file are faulted
+ * in by the piece. */
+#define LLMT_HOT_TABLE   __attribute__((section(".text.startup.tables")))
 #define LLMT_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define LLMT_LIKELY(x)   __builtin_expect(!!(x), 1)
 

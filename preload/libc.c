@@ -5,8 +5,9 @@
 
 LLMT_HOT void *libc_originals[LIBC_COUNT];
 
-static const char *const names[LIBC_COUNT] = {
-#define LIBC_NAME(result, name, parameters) [LIBC_##name] = #name,
+/* All in one piece: nothing for the loader to relocate. */
+LLMT_HOT_TABLE static const char names[] = {
+#define LIBC_NAME(result, name, parameters) #name "\0"
     LIBC_FUNCTIONS(LIBC_NAME)
 #undef LIBC_NAME
 };
@@ -228,12 +229,8 @@ static void *fallback(enum libc_function which)
 
 void libc_bind(void)
 {
-    void *found[LIBC_COUNT];
-    memset(found, 0, sizeof(found));
-    symbol_bind(names, found, LIBC_COUNT);
-    for (unsigned i = 0; i < LIBC_COUNT; i++) {
-        if (found[i] == NULL)
-            found[i] = fallback((enum libc_function)i);
-        __atomic_store_n(&libc_originals[i], found[i], __ATOMIC_RELAXED);
-    }
+    symbol_bind(names, libc_originals, LIBC_COUNT);
+    for (unsigned i = 0; i < LIBC_COUNT; i++)
+        if (LLMT_UNLIKELY(__atomic_load_n(&libc_originals[i], __ATOMIC_RELAXED) == NULL))
+            __atomic_store_n(&libc_originals[i], fallback((enum libc_function)i), __ATOMIC_RELAXED);
 }

@@ -28,16 +28,29 @@ static int iterate(int (*each)(struct dl_phdr_info *, size_t, void *), void *use
     return dl_iterate_phdr == NULL ? 0 : dl_iterate_phdr(each, user);
 }
 
-#define BIND_MAX 64
-
 struct bind_walk {
-    const char *const *names;
+    const char *names;
     void **out;
-    size_t count, missing;
+    size_t count;
     bool behind; /* our own object was met */
-    bool done[BIND_MAX];
-    uint32_t hashes[BIND_MAX];
 };
+
+/* Looks for what is still missing; true when nothing is. */
+static bool bind_in(const struct elf_object *object, const struct bind_walk *walk)
+{
+    const char *name = walk->names;
+    bool whole = true;
+    for (size_t i = 0; i < walk->count; i++, name += text_length(name) + 1) {
+        if (__atomic_load_n(&walk->out[i], __ATOMIC_RELAXED) != NULL)
+            continue;
+        void *address = elf_object_function(object, name, elf_hash(name));
+        if (address != NULL)
+            __atomic_store_n(&walk->out[i], address, __ATOMIC_RELAXED);
+        else
+            whole = false;
+    }
+    return whole;
+}
 
 static int bind_object(struct dl_phdr_info *info, size_t size, void *user)
 {
@@ -53,37 +66,19 @@ static int bind_object(struct dl_phdr_info *info, size_t size, void *user)
     }
     if (!elf_object_read(&object, info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum))
         return 0;
-    for (size_t i = 0; i < walk->count; i++) {
-        if (walk->done[i])
-            continue;
-        void *address = elf_object_function(&object, walk->names[i], walk->hashes[i]);
-        if (address == NULL)
-            continue;
-        __atomic_store_n(&walk->out[i], address, __ATOMIC_RELAXED);
-        walk->done[i] = true;
-        walk->missing--;
-    }
-    return walk->missing == 0;
+    return bind_in(&object, walk);
 }
 
-void symbol_bind(const char *const *names, void **out, size_t count)
+void symbol_bind(const char *names, void **out, size_t count)
 {
-    while (count > 0) {
-        struct bind_walk walk = {.names = names, .out = out};
-        walk.count = walk.missing = count < BIND_MAX ? count : BIND_MAX;
-        for (size_t i = 0; i < walk.count; i++)
-            walk.hashes[i] = elf_hash(names[i]);
-        iterate(bind_object, &walk);
-        names += walk.count;
-        out += walk.count;
-        count -= walk.count;
-    }
+    struct bind_walk walk = {.names = names, .out = out, .count = count};
+    iterate(bind_object, &walk);
 }
 
 void *symbol_next(const char *name)
 {
     void *found = NULL;
-    symbol_bind(&name, &found, 1);
+    symbol_bind(name, &found, 1);
     return found;
 }
 

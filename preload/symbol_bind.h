@@ -4,8 +4,9 @@
 
 #include <stddef.h>
 
-/* Fills out[i] with the first definition of names[i] behind our own object in load order; entries
- * that nobody defines stay as they are. Idempotent: racing callers store the same values. */
-void symbol_bind(const char *const *names, void **out, size_t count);
+/* names holds `count` names, each with its NUL, one behind the other. Every entry of out that is
+ * NULL becomes the first definition of its name behind our own object in load order; those that
+ * nobody defines stay NULL. Idempotent: racing callers store the same values. */
+void symbol_bind(const char *names, void **out, size_t count);
 
 #endif
