@@ -98,6 +98,16 @@ class Sandbox:
                                           env=dict(self.env, **(env or {})),
                                           stderr=self.collector_log,
                                           stdout=subprocess.DEVNULL)
+        # Until it has the lock, the first ring of a bare LD_PRELOAD would start another one.
+        wait_for(lambda: self.collector.poll() is not None or self.holds_lock(), 10,
+                 "the collector starts")
+
+    def holds_lock(self):
+        try:
+            with open(os.path.join(self.runtime, "collector.lock"), encoding="utf-8") as f:
+                return f.read().strip() == str(self.collector.pid)
+        except OSError:
+            return False
 
     def kill_collector(self, number=signal.SIGKILL):
         self.collector.send_signal(number)
