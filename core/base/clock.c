@@ -6,10 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-/* The years of which every moment has a number of nanoseconds in 64 bits. */
-#define YEAR_MIN 1678
-#define YEAR_MAX 2261
-
 static int64_t read_clock(clockid_t id)
 {
     struct timespec ts;
@@ -95,8 +91,8 @@ int clock_parse_iso(const char *text, int64_t *wall_ns)
         !take_digits(&p, 2, &tm.tm_hour) || !take_one_of(&p, ":") ||
         !take_digits(&p, 2, &tm.tm_min) || !take_one_of(&p, ":") || !take_digits(&p, 2, &tm.tm_sec))
         return ERR_BAD;
-    if (tm.tm_year < YEAR_MIN || tm.tm_year > YEAR_MAX || tm.tm_mon < 1 || tm.tm_mon > 12 ||
-        tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 || tm.tm_hour > 23 ||
+        tm.tm_min > 59 || tm.tm_sec > 60)
         return ERR_BAD;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
@@ -111,6 +107,10 @@ int clock_parse_iso(const char *text, int64_t *wall_ns)
     int64_t offset;
     if (parse_offset(p, &offset) != ERR_OK)
         return ERR_BAD;
-    *wall_ns = ((int64_t)timegm(&tm) - offset) * NS_PER_SEC + fraction;
+    int64_t ns; /* 64 bits hold the years from 1678 to 2261 */
+    if (__builtin_mul_overflow((int64_t)timegm(&tm) - offset, NS_PER_SEC, &ns) ||
+        __builtin_add_overflow(ns, fraction, &ns))
+        return ERR_BAD;
+    *wall_ns = ns;
     return ERR_OK;
 }
