@@ -1,6 +1,6 @@
 /* What the collector manages: a child writes captured calls into a ring as fast as the collector
  * empties it, the collector's own CPU time and the wall time are printed.
- * collector [CALLS]: needs TRACER_RUNTIME_DIR and TRACER_DATA_DIR (empty folders) in the
+ * collector [CALLS [LOAD]]: needs TRACER_RUNTIME_DIR and TRACER_DATA_DIR (empty folders) in the
  * environment, and bin/llm-tracer beside itself. */
 #include <dirent.h>
 #include <signal.h>
@@ -243,6 +243,7 @@ int main(int argc, char **argv)
         {"stream", calls / 100, 600, event, 200},
     };
     for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
-        measure(program, &loads[i]);
+        if (argc < 3 || strcmp(argv[2], loads[i].name) == 0)
+            measure(program, &loads[i]);
     return 0;
 }
