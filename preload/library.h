@@ -46,7 +46,7 @@ struct library_memory {
 /* Apart from its state, so that the loader, which writes the addresses here at every start of every
  * program, touches none of the state's pages. */
 struct library_family {
-    const char *const *names;    /* at most LIBRARY_FUNCTIONS_MAX; every library has the first */
+    const char *const *names;     /* at most LIBRARY_FUNCTIONS_MAX; every library has the first */
     struct library_memory *state; /* zeroed */
     uint32_t count;
     uint32_t scan_words; /* words of an object that may point into its library; 0: none does */
