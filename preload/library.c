@@ -5,7 +5,7 @@
 
 #define LIBRARY_NONE 1 /* in functions[]: looked for and not there */
 
-static bool library_ready(struct library *library)
+static __attribute__((nonnull)) bool library_ready(struct library *library)
 {
     return atomic_load_explicit(&library->state, memory_order_acquire) >= LIBRARY_UNTOLD;
 }
