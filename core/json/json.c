@@ -20,8 +20,9 @@ json *json_get(const json *object, const char *key)
 {
     if (!is(object, cJSON_Object) || key == NULL)
         return NULL;
+    const char first = *key; /* nearly all members differ there */
     for (json *e = object->child; e != NULL; e = e->next)
-        if (e->string != NULL && strcmp(e->string, key) == 0)
+        if (e->string != NULL && *e->string == first && strcmp(e->string, key) == 0)
             return e;
     return NULL;
 }

@@ -3,6 +3,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 /* What may follow each lead byte: the number of continuation bytes and the range of the first of
  * them (Unicode table 3-7). */
@@ -51,16 +54,34 @@ size_t utf8_char(const char *text, size_t len, size_t *bad)
     return follow + 1;
 }
 
+#if defined(__SSE2__)
+#define STEP 16
+
+/* Has a bit for each of the sixteen bytes that is not plain ASCII for JSON. */
+static uint64_t not_plain(const char *text)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
+    /* As signed bytes, those from 0x80 on lie below the space, too. */
+    __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(' '));
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    return (uint64_t)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, slash)));
+}
+#else
+#define STEP  8
 #define ONES  UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
 
 /* Has bits in HIGHS when one of the eight bytes is not plain ASCII for JSON. */
-static uint64_t not_plain(uint64_t word)
+static uint64_t not_plain(const char *text)
 {
+    uint64_t word;
+    memcpy(&word, text, sizeof(word));
     uint64_t quote = word ^ (ONES * '"'), slash = word ^ (ONES * '\\');
     return (word | (word - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash)) &
            HIGHS;
 }
+#endif
 
 static bool is_plain(unsigned char c)
 {
@@ -71,14 +92,9 @@ size_t utf8_plain_span(const char *text, size_t len)
 {
     size_t at = 0;
     for (;;) {
-        /* Nearly all bytes are plain: look at eight of them at once. */
-        while (len - at >= 8) {
-            uint64_t word;
-            memcpy(&word, text + at, 8);
-            if (not_plain(word) != 0)
-                break;
-            at += 8;
-        }
+        /* Nearly all bytes are plain: look at many of them at once. */
+        while (len - at >= STEP && not_plain(text + at) == 0)
+            at += STEP;
         while (at < len && is_plain((unsigned char)text[at]))
             at++;
         if (at == len || (unsigned char)text[at] < 0x80)
