@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "collector/internal.h"
 
 static void fresh_add(struct call *call)
@@ -80,6 +81,12 @@ static void on_request_body(void *user, struct http_exchange *x, const char *dat
     llm_parser_request_body(call->parser, data, len);
 }
 
+/* Whether the calls of the ring's process are put together by their conversations. */
+static bool groups_conversations(struct ring *r)
+{
+    return r->process.run_trace == NULL && process_listens(&r->process);
+}
+
 /* Decides the call's trace. False: out of memory. */
 bool call_place(struct call *call, const struct llm_call *seen)
 {
@@ -92,7 +99,7 @@ bool call_place(struct call *call, const struct llm_call *seen)
                                   .run_name = p->run_name,
                                   .traceparent = p->traceparent,
                                   .command = p->command,
-                                  .listens = p->run_trace == NULL && process_listens(p),
+                                  .listens = groups_conversations(r),
                                   .span_id = call->span_id};
     if (grouper_place(r->collector->grouper, &group, seen, &call->place) != ERR_OK)
         return false;
@@ -238,7 +245,8 @@ static void on_end(void *user, struct http_exchange *x)
         call_free(call);
         return;
     }
-    grouper_finish(r->collector->grouper, seen, call->place.trace_id);
+    if (groups_conversations(r)) /* nobody else would ask for it */
+        grouper_finish(r->collector->grouper, seen, call->place.trace_id);
     struct span *s = span_of(call);
     if (s != NULL) {
         span_from_call(s, seen, r->process.boot_to_wall, r->process.content);
@@ -248,6 +256,8 @@ static void on_end(void *user, struct http_exchange *x)
         struct trace *t = call->trace->trace;
         if (s->error != NULL && t->error == NULL)
             t->error = strdup(s->error);
+        if (span_seal(s, CONTENT_MAX) != ERR_OK)
+            log_debug("a span is printed only at its commit, or refused there");
         struct finished f = {.span = s, .ring = r, .trace = call->trace, .bytes = call->bytes};
         if (depot_add_span(r->depot, &f) != ERR_OK)
             span_free(s);

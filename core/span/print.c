@@ -284,6 +284,8 @@ static void put_capture(struct printer *p, const struct span *s)
 
 int span_print(const struct span *s, struct buf *out)
 {
+    if (s->printed != NULL)
+        return buf_append(out, s->printed, s->printed_len);
     struct printer p = {.out = out};
     size_t before = out->len;
     p.err = buf_reserve(out, out->len + 1024 < out->max ? out->len + 1024 : out->max);
@@ -303,4 +305,31 @@ int span_print(const struct span *s, struct buf *out)
         out->data[before] = '\0';
     }
     return p.err;
+}
+
+static void drop(json **value)
+{
+    json_free(*value);
+    *value = NULL;
+}
+
+int span_seal(struct span *s, size_t max)
+{
+    if (s->printed != NULL)
+        return ERR_OK;
+    struct buf text;
+    buf_init(&text, max);
+    int err = span_print(s, &text);
+    if (err != ERR_OK) {
+        buf_release(&text);
+        return err;
+    }
+    s->printed_len = text.len;
+    s->printed = buf_take(&text);
+    drop(&s->finish_reasons);
+    drop(&s->input_data);
+    drop(&s->output_data);
+    drop(&s->metadata);
+    drop(&s->process.argv);
+    return ERR_OK;
 }

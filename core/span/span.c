@@ -33,7 +33,7 @@ void span_free(struct span *s)
     char *const texts[] = {s->name,          s->model,          s->provider,    s->operation,
                            s->request_model, s->response_model, s->response_id, s->usage_source,
                            s->cost_source,   s->error,          s->error_type,  s->process.exe,
-                           s->capture_route};
+                           s->capture_route, s->printed};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
     json_free(s->finish_reasons);

@@ -65,6 +65,8 @@ struct span {
     char *capture_route;   /* "openssl", "gnutls", "libc", "curl"; NULL: made by hand */
     int64_t dropped_bytes; /* 0: none */
     const char *ring_id;   /* borrowed: the ring it came from, for store_abandon; never printed */
+    char *printed;         /* span_seal made it: the fields' line; NULL: not sealed */
+    size_t printed_len;
 };
 
 /* A trace. end_time 0: running. */
@@ -111,6 +113,11 @@ int traceparent_parse(const char *text, uint8_t *trace_id, uint8_t *span_id) WAR
 /* One JSON object with the fields, in the order and with the names of the design ("Traces and
  * spans"); absent = unknown. Appends to out, no newline. ERR_NOMEM, ERR_FULL. */
 int span_print(const struct span *s, struct buf *out) WARN_UNUSED_RESULT;
+/* Prints the span into itself and gives up its JSON values, which take several times the memory of
+ * their text. Its other fields can be read as before; nothing may be changed any more, and
+ * span_print gives that text. max: ceiling of the text in bytes. ERR_NOMEM, ERR_FULL: the span is
+ * as it was. Sealing a sealed one does nothing. */
+int span_seal(struct span *s, size_t max) WARN_UNUSED_RESULT;
 /* Reads what span_print printed (the store keeps it so). NULL: malformed or out of memory. */
 struct span *span_parse(const char *text, size_t len);
 

@@ -285,15 +285,19 @@ static void add_to_trace(struct db_touched *t, const struct stored_span *before,
     t->dirty = true;
 }
 
-static int print_document(struct store *s, const struct span *span)
+/* *text is borrowed: from the span when it is sealed, else from the handle. */
+static int print_document(struct store *s, const struct span *span, const char **text)
 {
     if (s->document.cap > DOCUMENT_KEPT)
         buf_release(&s->document);
     buf_clear(&s->document);
-    int err = span_print(span, &s->document);
-    if (err == ERR_FULL)
+    *text = span->printed;
+    int err = *text == NULL ? span_print(span, &s->document) : ERR_OK;
+    if (err == ERR_FULL || (*text != NULL && span->printed_len > DB_DOCUMENT_MAX))
         return db_error(s, ERR_RANGE, "%s: a span of more than %zu MB", s->path,
                         DB_DOCUMENT_MAX >> 20);
+    if (*text == NULL)
+        *text = buf_str(&s->document);
     return err;
 }
 
@@ -303,13 +307,14 @@ static int update_span(struct store *s, const struct span *span, const struct st
     if (!before->running)
         return ERR_OK; /* a finished span stays as it is */
     struct db_touched *t;
+    const char *document;
     int err = db_touch_row(s, before->trace, &t);
     if (err == ERR_OK)
-        err = print_document(s, span);
+        err = print_document(s, span, &document);
     if (err == ERR_OK)
         err = db_run(s, SPAN_UPDATE, "iiiffdit", before->row, span->start_time, span->end_time,
                      span->tokens_input, span->tokens_output, span->cost_usd,
-                     (int64_t)(span->error != NULL), buf_str(&s->document));
+                     (int64_t)(span->error != NULL), document);
     if (err != ERR_OK)
         return err;
     add_to_trace(t, before, span);
@@ -334,12 +339,13 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
                        size_t count)
 {
     struct db_touched *t;
+    const char *document;
     int64_t ring = 0;
     int err = trace_of_span(s, span, destinations, count, &t);
     if (err == ERR_OK)
         err = db_ring_row(s, span->ring_id, &ring);
     if (err == ERR_OK)
-        err = print_document(s, span);
+        err = print_document(s, span, &document);
     if (err != ERR_OK)
         return err;
     char places[128] = "";
@@ -349,7 +355,7 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
     err = db_run(s, SPAN_INSERT, "iiiiiffdiitt", row, db_span_key(span->span_id), t->row,
                  span->start_time, span->end_time, span->tokens_input, span->tokens_output,
                  span->cost_usd, (int64_t)(span->error != NULL), ring,
-                 places[0] == '\0' ? NULL : places, buf_str(&s->document));
+                 places[0] == '\0' ? NULL : places, document);
     if (err != ERR_OK)
         return err;
     s->meta.next_span++;

@@ -303,12 +303,42 @@ static void test_ceiling(void **state)
     span_free(s);
 }
 
+/* A sealed span prints what it printed before, whatever became of its values. */
+static void test_sealed(void **state)
+{
+    (void)state;
+    struct span *s = random_span();
+    s->dropped_bytes = 3;
+    json_free(s->metadata);
+    s->metadata = json_object();
+    json_set_text(s->metadata, "key", "value");
+    char *before = print(s);
+    assert_int_equal(span_seal(s, strlen(before) - 1), ERR_FULL);
+    assert_null(s->printed);
+    assert_string_equal(json_get_text(s->metadata, "key"), "value");
+    for (int times = 0; times < 2; times++) {
+        assert_int_equal(span_seal(s, strlen(before)), ERR_OK);
+        assert_null(s->metadata);
+        assert_int_equal(s->dropped_bytes, 3);
+        assert_int_equal(s->printed_len, strlen(before));
+        char *after = print(s);
+        assert_string_equal(after, before);
+        free(after);
+    }
+    free(before);
+    span_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_fields_in_order), cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_random_round_trips),  cmocka_unit_test(test_times),
-        cmocka_unit_test(test_malformed),           cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_all_fields_in_order),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_random_round_trips),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
