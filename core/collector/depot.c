@@ -81,7 +81,9 @@ bool depot_ready(struct depot *d)
     if (d->collector->now < d->retry_at)
         return false;
     char *notice = NULL;
-    int err = store_open(&d->store, d->dir, STORE_WRITE, &notice);
+    int err = store_make_folder(d->dir);
+    if (err == ERR_OK)
+        err = store_open(&d->store, d->dir, STORE_WRITE, &notice);
     if (notice != NULL)
         collector_notice(d->collector, notice);
     free(notice);
@@ -154,6 +156,8 @@ int depot_add_span(struct depot *d, const struct finished *f)
     d->spans[d->span_count++] = *f;
     d->unstored_bytes += f->bytes + sizeof(struct span);
     f->trace->open++; /* until it is committed */
+    if (f->span->end_time > f->trace->last)
+        f->trace->last = f->span->end_time;
     return ERR_OK;
 }
 
@@ -191,8 +195,11 @@ static int put_traces(struct depot *d, bool ending)
             t->trace->end_time = 0;
         int err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
         t->trace->end_time = end;
-        if (err == ERR_OK && t->run && !t->begun)
+        if (err == ERR_OK && t->run && !t->begun) {
             err = run_row_store(t);
+            if (d != d->collector->depots[0])
+                err = ERR_OK; /* another folder's trouble; a successor will know less of the run */
+        }
         if (err != ERR_OK)
             return err;
     }
@@ -311,9 +318,27 @@ static bool needs_write(struct depot *d, int64_t before)
     return d == c->depots[0] && c->rows_dirty;
 }
 
+/* The folder was removed under us: a new one is made, and the store in it starts anew. */
+static void follow_folder(struct depot *d)
+{
+    if (d->store == NULL || access(d->dir, F_OK) == 0 || errno != ENOENT)
+        return;
+    log_warn("%s was removed; a new store is begun there", d->dir);
+    if (d->queue != NULL)
+        export_stop(d->queue, 2000);
+    d->queue = NULL;
+    if (d->lock >= 0)
+        close(d->lock);
+    d->lock = -1;
+    store_close(d->store);
+    d->store = NULL;
+    d->retry_at = 0;
+}
+
 int depot_commit(struct depot *d)
 {
     int64_t before = d->committed;
+    follow_folder(d);
     if (!depot_ready(d))
         return ERR_IO;
     d->committed = d->collector->now;

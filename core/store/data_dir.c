@@ -31,6 +31,11 @@ static bool make_folder(const char *path)
     return stat(part, &st) == 0 && S_ISDIR(st.st_mode) && access(part, W_OK | X_OK) == 0;
 }
 
+int store_make_folder(const char *dir)
+{
+    return make_folder(dir) ? ERR_OK : ERR_IO;
+}
+
 /* An absolute path, since the collector leaves the folder it was started in. */
 static int absolute(const char *path, char *out, size_t size)
 {

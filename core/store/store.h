@@ -26,6 +26,10 @@ enum store_mode { STORE_WRITE, STORE_READ };
 int store_data_dir(const char *runtime_dir, char *out, size_t size,
                    bool *fallback) WARN_UNUSED_RESULT;
 
+/* Makes the folder and its parents, 0700, where they are missing. ERR_IO (errno says why): it is
+ * none or cannot be written. */
+int store_make_folder(const char *dir) WARN_UNUSED_RESULT;
+
 /* Opens dir/traces.db (made if missing in STORE_WRITE). A file that is not ours, or is corrupt, is
  * never overwritten: STORE_WRITE moves a corrupt one aside to traces.db.corrupt-TIME and starts a
  * new one (ERR_OK, said in *notice). ERR_NOENT (read, no store yet), ERR_IO, ERR_DENIED (a database
@@ -59,14 +63,15 @@ char *store_ring_get(struct store *s, const char *ring_id); /* new memory or NUL
 int store_ring_forget(struct store *s, const char *ring_id);
 
 /* Writes go between begin and commit (group commit: one transaction for many). destinations (count
- * 0..8, ids) get an outbox entry for the change: a trace when it is new or ends, a span when it is
- * new (running or not) and when it ends; one that is put finished at once gets both, BEGIN and END.
- * Putting the same again changes nothing and queues nothing. Putting a span whose end_time is set
- * over a running one completes it; a finished one is never changed. A trace that is put again takes
- * over what is set in it, keeps what is not, and never runs again. A span whose trace is not there
- * makes it, with its own name; a span that is known stays in the trace it was first put in. Totals
- * of the trace are kept. After any error the whole transaction is rolled back: further calls fail
- * until store_commit (fails too) or store_rollback, then all of it may be tried again. */
+ * 0..8, ids) get an outbox entry for the change: a trace when it is new, ends or ends later, a span
+ * when it is new (running or not) and when it ends; one that is put finished at once gets both,
+ * BEGIN and END. Putting the same again changes nothing and queues nothing. Putting a span whose
+ * end_time is set over a running one completes it; a finished one is never changed. A trace that is
+ * put again takes over what is set in it, keeps what is not, and never runs again. A span whose
+ * trace is not there makes it, with its own name; a span that is known stays in the trace it was
+ * first put in. Totals of the trace are kept. After any error the whole transaction is rolled back:
+ * further calls fail until store_commit (fails too) or store_rollback, then all of it may be tried
+ * again. */
 int store_begin(struct store *s) WARN_UNUSED_RESULT;
 int store_commit(struct store *s) WARN_UNUSED_RESULT;
 void store_rollback(struct store *s);

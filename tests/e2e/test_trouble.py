@@ -4,6 +4,7 @@ wrong, and nothing that was stored is lost."""
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import unittest
@@ -122,6 +123,19 @@ class Trouble(unittest.TestCase):
         self.box.spans(1)
         aside = [n for n in os.listdir(self.box.data) if ".corrupt-" in n]
         self.assertTrue(aside, os.listdir(self.box.data))
+
+    def test_data_folder_removed_under_the_collector(self):
+        """A new one is made; another program's folder is served all the while."""
+        self.box.start_collector()
+        self.box.run(self.command)
+        self.box.spans(1)
+        self.box.clean([harness.SECRET])
+        shutil.rmtree(self.box.data)
+        other = {"TRACER_DATA_DIR": os.path.join(self.box.dir, "other")}
+        self.box.run(self.command, env=other)
+        self.box.run(self.command)
+        self.box.spans(1)
+        self.assertEqual(len(self.box.tool("spans", "--json", env=other).stdout.splitlines()), 1)
 
     def test_foreign_database_is_left_alone(self):
         os.makedirs(self.box.data, mode=0o700)
