@@ -12,12 +12,14 @@
 #define REDACTED          "[redacted]"
 #define REDACTED_MAX      (1u << 20)
 #define SCHEME_SECRET_MIN 8
+#define USERINFO_MAX      512
 
 /* Endings of names whose value is a secret: `OPENAI_API_KEY`, `--api-key`, `x-goog-api-key`. */
 static const char *const secret_names[] = {
-    "key",           "token",     "secret", "password",      "passwd",     "passphrase",
-    "authorization", "pwd",       "auth",   "cookie",        "credential", "credentials",
-    "bearer",        "signature", "sig",    "oauth2-bearer", "proxy-user",
+    "key",           "token",         "secret", "password",  "passwd",
+    "passphrase",    "authorization", "pwd",    "auth",      "cookie",
+    "credential",    "credentials",   "bearer", "signature", "sig",
+    "oauth2-bearer", "proxy-user",    "pass",   "jwt",
 };
 /* Beginnings of keys by their issuers. */
 static const char *const key_prefixes[] = {
@@ -70,22 +72,6 @@ static size_t skip_scheme(const char *text, size_t at)
     return at;
 }
 
-/* The value behind a name that ends at `end`: `="v"`, `: v`, `: Bearer v`, `": "v"`. Where its
- * secret begins, or 0 when there is no value. */
-static size_t value_begin(const char *text, size_t end)
-{
-    size_t at = skip_quotes(text, end);
-    while (text[at] == ' ')
-        at++;
-    if (text[at] != '=' && text[at] != ':')
-        return 0;
-    at++;
-    while (text[at] == ' ')
-        at++;
-    at = skip_quotes(text, at);
-    return skip_scheme(text, at);
-}
-
 static size_t secret_end(const char *text, size_t at)
 {
     while (text[at] != '\0' && is_secret_char(text[at]))
@@ -96,7 +82,153 @@ static size_t secret_end(const char *text, size_t at)
 /* A cookie header has several values: all of them go. */
 static size_t cookie_end(const char *text, size_t at)
 {
-    return at + strcspn(text + at, "\"'");
+    return at + strcspn(text + at, "\"'\r\n");
+}
+
+/* Where the quotation that `quote` opened before `at` ends; 0: nowhere. */
+static size_t quote_end(const char *text, size_t at, char quote)
+{
+    bool escaped = at >= 2 && text[at - 2] == '\\'; /* \"...\": the quote inside another one */
+    for (; text[at] != '\0'; at++) {
+        if (text[at] == quote)
+            return escaped && text[at - 1] == '\\' ? at - 1 : at;
+        if (text[at] == '\\' && !escaped && quote == '"' && text[at + 1] != '\0')
+            at++;
+    }
+    return 0;
+}
+
+/* A value found in a text: its secret is text[begin, end). Both 0: there is none. */
+struct secret {
+    size_t begin, end;
+};
+
+/* The end of a header's value by its name; it has blanks in it. */
+static size_t header_end(const char *text, size_t name_end, size_t begin, bool scheme)
+{
+    static const char *const names[] = {"cookie", "authorization"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = strlen(names[i]);
+        if (name_end >= n && strncasecmp(text + name_end - n, names[i], n) == 0 &&
+            (i == 0 || !scheme))
+            return cookie_end(text, begin);
+    }
+    return 0;
+}
+
+/* The value behind a name that is text[at, end): `="v"`, `: v`, `: Bearer v`, `": "v"`. */
+static struct secret assigned_value(const char *text, size_t name, size_t name_end)
+{
+    size_t at = skip_quotes(text, name_end);
+    while (text[at] == ' ')
+        at++;
+    if (text[at] != '=' && text[at] != ':')
+        return (struct secret){0, 0};
+    at++;
+    while (text[at] == ' ')
+        at++;
+    size_t open = skip_quotes(text, at);
+    size_t begin = skip_scheme(text, open);
+    size_t end = open > at && text[open - 1] != '\\' ? quote_end(text, open, text[open - 1]) : 0;
+    if (end == 0)
+        end = header_end(text, name_end, begin, begin > open);
+    if (end == 0 && name > 0 && (text[name - 1] == '?' || text[name - 1] == '&'))
+        end = begin + strcspn(text + begin, "& #\"'\r\n");
+    if (end < begin)
+        end = secret_end(text, begin);
+    return (struct secret){begin, end};
+}
+
+/* The end of a shell's word, whose parts may be quoted. */
+static size_t shell_word_end(const char *text, size_t at)
+{
+    while (text[at] != '\0' && strchr(" \t\r\n;|&<>()", text[at]) == NULL) {
+        if (text[at] == '\\' && text[at + 1] != '\0' && strchr("\"'", text[at + 1]) != NULL)
+            break;
+        if (text[at] == '"' || text[at] == '\'') {
+            size_t end = quote_end(text, at + 1, text[at]);
+            if (end == 0)
+                break;
+            at = end;
+        }
+        at++;
+    }
+    return at;
+}
+
+enum option_value { VALUE_PLAIN, VALUE_USER, VALUE_COOKIE, VALUE_SECRET };
+
+/* What follows the option text[at, end). curl's -u (user:password), -U and -b (cookie) may stand
+ * behind other letters: -su. Others have these letters too (`python -u app.py`), so the value has
+ * to look like it. */
+static enum option_value option_value(const char *text, size_t at, size_t end)
+{
+    size_t len = end - at;
+    if (len < 2 || text[at] != '-')
+        return VALUE_PLAIN;
+    if (text[at + 1] == '-') {
+        bool user = len == 6 && strncmp(text + at, "--user", 6) == 0;
+        return user || is_secret_name(text, at + 2, end) ? VALUE_SECRET : VALUE_PLAIN;
+    }
+    if (is_secret_name(text, at + 1, end))
+        return VALUE_SECRET;
+    for (size_t i = at + 1; i < end; i++)
+        if (!isalpha((unsigned char)text[i]) && text[i] != '#')
+            return VALUE_PLAIN;
+    if (text[end - 1] == 'u' || text[end - 1] == 'U')
+        return VALUE_USER;
+    return text[end - 1] == 'b' ? VALUE_COOKIE : VALUE_PLAIN;
+}
+
+static bool looks_like(enum option_value kind, const char *text, size_t len)
+{
+    if (kind == VALUE_USER)
+        return memchr(text, ':', len) != NULL;
+    return kind == VALUE_SECRET || (kind == VALUE_COOKIE && memchr(text, '=', len) != NULL);
+}
+
+/* The value of an option in a command line or in a list of arguments: `--token v`, `-u "a:b"`,
+ * `"--token", "v"`, `-ua:b`. */
+static struct secret option_secret(const char *text, size_t name, size_t name_end)
+{
+    const struct secret none = {0, 0};
+    if (text[name] != '-' || (name > 0 && strchr(" \t\r\n\"'`=,;|&([{", text[name - 1]) == NULL))
+        return none;
+    bool closed = name > 0 && text[name + 1] != '\0' && text[name + 2] == text[name - 1];
+    if (!closed && (text[name + 1] == 'u' || text[name + 1] == 'b')) { /* without a blank */
+        enum option_value kind = text[name + 1] == 'u' ? VALUE_USER : VALUE_COOKIE;
+        size_t end = shell_word_end(text, name + 2);
+        size_t mark = name + 2 + strcspn(text + name + 2, ":=");
+        if (mark < end && text[mark] == (kind == VALUE_USER ? ':' : '=') &&
+            strncmp(text + mark, "://", 3) != 0)
+            return (struct secret){name + 2, end};
+    }
+    enum option_value kind = option_value(text, name, name_end);
+    size_t gap = skip_quotes(text, name_end);
+    size_t at = gap;
+    if (kind == VALUE_PLAIN)
+        return none;
+    if (text[at] == '=')
+        at++;
+    else
+        at += strspn(text + at, " \t\r\n,");
+    if (at == gap || text[at] == '-')
+        return none;
+    size_t open = skip_quotes(text, at);
+    size_t end;
+    if (open == at) {
+        end = shell_word_end(text, at);
+    } else if (text[open - 1] == '\\') { /* an escape of something else */
+        open = at;
+        end = shell_word_end(text, at);
+    } else {
+        end = quote_end(text, open, text[open - 1]);
+        if (end == 0)
+            end = strlen(text); /* cut off: what is left is its secret's */
+    }
+    if (text[open] == '[' || !looks_like(kind, text + open, end - open))
+        return none;
+    return (struct secret){open, end};
 }
 
 static bool has_key_prefix(const char *text, size_t at, size_t end)
@@ -112,8 +244,13 @@ static bool has_key_prefix(const char *text, size_t at, size_t end)
 /* `scheme://user:password@host`: the end of the password, or 0. */
 static size_t userinfo_end(const char *text, size_t at)
 {
-    size_t n = strcspn(text + at, "@/ \"'");
-    return text[at + n] == '@' && n > 0 ? at + n : 0;
+    size_t n = 0;
+    while (n < USERINFO_MAX && text[at + n] != '\0' &&
+           strchr("/?# \t\r\n\"'", text[at + n]) == NULL)
+        n++;
+    while (n > 0 && text[at + n] != '@')
+        n--;
+    return n > 0 ? at + n : 0;
 }
 
 static void put(struct buf *out, const char *text, size_t len)
@@ -132,20 +269,22 @@ static size_t redact_word(struct buf *out, const char *text, size_t at)
         put(out, REDACTED, strlen(REDACTED));
         return secret_end(text, end);
     }
-    size_t value = skip_scheme(text, at); /* "Bearer x" anywhere, when x is long enough */
-    if (value == at || secret_end(text, value) - value < SCHEME_SECRET_MIN)
-        value = is_secret_name(text, at, end) ? value_begin(text, end) : 0;
-    bool cookie = end - at >= 6 && strncasecmp(text + end - 6, "cookie", 6) == 0;
-    size_t stop = value;
-    if (value != 0)
-        stop = cookie ? cookie_end(text, value) : secret_end(text, value);
-    if (stop == value) {
+    struct secret found = {skip_scheme(text, at), 0}; /* "Bearer x" anywhere, when it is long */
+    found.end = secret_end(text, found.begin);
+    if (found.begin == at || found.end - found.begin < SCHEME_SECRET_MIN)
+        found =
+            is_secret_name(text, at, end) ? assigned_value(text, at, end) : (struct secret){0, 0};
+    if (found.end <= found.begin)
+        found = option_secret(text, at, end);
+    if (found.end <= found.begin && text[end] == ':' && userinfo_end(text, end + 1) != 0)
+        found = (struct secret){at, userinfo_end(text, end + 1)}; /* user:password@host */
+    if (found.end <= found.begin) {
         put(out, text + at, end - at);
         return end;
     }
-    put(out, text + at, value - at);
+    put(out, text + at, found.begin - at);
     put(out, REDACTED, strlen(REDACTED));
-    return stop;
+    return found.end;
 }
 
 char *redact_text(const char *text)
@@ -169,32 +308,22 @@ char *redact_text(const char *text)
     return taken != NULL ? taken : strdup("");
 }
 
-/* `--api-key VALUE`, `-u user:password`: the next argument is the secret. */
-static bool next_is_secret(const char *arg)
-{
-    if (strcmp(arg, "-u") == 0 || strcmp(arg, "--user") == 0 || strcmp(arg, "-b") == 0)
-        return true;
-    if (arg[0] != '-' || strpbrk(arg, "=: ") != NULL)
-        return false;
-    size_t begin = strspn(arg, "-");
-    return is_secret_name(arg, begin, strlen(arg));
-}
-
 json *redact_argv(const json *argv)
 {
     json *clean = json_array();
-    bool secret = false;
+    enum option_value kind = VALUE_PLAIN; /* `--api-key VALUE`: the argument before this one */
     for (const json *arg = json_first(argv); arg != NULL; arg = json_next(arg)) {
         const char *text = json_text(arg) != NULL ? json_text(arg) : "";
-        if (secret && text[0] != '-') {
+        if (text[0] != '-' && looks_like(kind, text, strlen(text))) {
             json_add(clean, json_string(REDACTED));
-            secret = false;
+            kind = VALUE_PLAIN;
             continue;
         }
         char *redacted = redact_text(text);
         json_add(clean, json_string(redacted));
         free(redacted);
-        secret = next_is_secret(text);
+        bool name = strpbrk(text, "=: ") == NULL;
+        kind = name ? option_value(text, 0, strlen(text)) : VALUE_PLAIN;
     }
     return clean;
 }

@@ -38,6 +38,57 @@ static void test_texts(void **state)
     check("Bearer of news", "Bearer of news");
 }
 
+static void test_options_in_texts(void **state)
+{
+    (void)state;
+    check("curl --oauth2-bearer s3cret https://h/", "curl --oauth2-bearer [redacted] https://h/");
+    check("curl -u me:pw https://h/", "curl -u [redacted] https://h/");
+    check("curl -sSu me:pw https://h/", "curl -sSu [redacted] https://h/");
+    check("curl -ume:pw https://h/", "curl -u[redacted] https://h/");
+    check("curl -u'me:pw' https://h/", "curl -u[redacted] https://h/");
+    check("curl -u 'me:p w' x", "curl -u '[redacted]' x");
+    check("curl -u me:\"p w\" x", "curl -u [redacted] x");
+    check("curl --user me --proxy-user you:pw x",
+          "curl --user [redacted] --proxy-user [redacted] x");
+    check("curl --user=me:pw x", "curl --user=[redacted] x");
+    check("curl -b sid=abc x", "curl -b [redacted] x");
+    check("curl -b \"a=1; b=2\" x", "curl -b \"[redacted]\" x");
+    check("curl --cookie a=1,b=2 x", "curl --cookie [redacted] x");
+    check("tool --api-key abc,def --token 'g h' run", "tool --api-key [redacted] --token "
+                                                      "'[redacted]' run");
+    check("tool --token \"a b", "tool --token \"[redacted]");
+    check("tool -token abc", "tool -token [redacted]");
+    check("run(['curl', '-u', 'me:pw', \"--token\", \"x\"])",
+          "run(['curl', '-u', '[redacted]', \"--token\", \"[redacted]\"])");
+    check("sh -c \"curl -H \\\"Authorization: Bearer abc\\\" x\"",
+          "sh -c \"curl -H \\\"Authorization: Bearer [redacted]\\\" x\"");
+    check("curl -H 'Authorization: Own abc def' x", "curl -H 'Authorization: [redacted]' x");
+    check("KEY='a b' tool", "KEY='[redacted]' tool");
+    check("curl -x me:pw@proxy:3128 x", "curl -x [redacted]@proxy:3128 x");
+    check("https://me:p@w@h/x", "https://[redacted]@h/x");
+    check("http://h/?key=a,b&model=m", "http://h/?key=[redacted]&model=m");
+    check("tool --token [redacted] x", "tool --token [redacted] x");
+}
+
+/* What only looks like it stays. */
+static void test_kept(void **state)
+{
+    static const char *const texts[] = {"python3 -u app.py",
+                                        "git checkout -b topic",
+                                        "gunicorn -b 0.0.0.0:8000 app:app",
+                                        "tool --token --verbose",
+                                        "tool --max-tokens 100",
+                                        "tool --tokenizer fast x",
+                                        "the token is here",
+                                        "a -key",
+                                        "say --user",
+                                        "10:30 at http://h:80/x@y",
+                                        "git@host:me/repo"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        check(texts[i], texts[i]);
+}
+
 static void check_argv(const char *const *in, const char *const *out)
 {
     json *argv = json_array();
@@ -68,10 +119,15 @@ static void test_argv(void **state)
                                 NULL});
     check_argv((const char *[]){"tool", "--token", "--verbose", NULL},
                (const char *[]){"tool", "--token", "--verbose", NULL});
+    check_argv(
+        (const char *[]){"python3", "-u", "app.py", "-su", "a:b", "-b", "c=d", NULL},
+        (const char *[]){"python3", "-u", "app.py", "-su", "[redacted]", "-b", "[redacted]", NULL});
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), cmocka_unit_test(test_argv)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts),
+                                       cmocka_unit_test(test_options_in_texts),
+                                       cmocka_unit_test(test_kept), cmocka_unit_test(test_argv)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
