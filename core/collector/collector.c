@@ -16,9 +16,10 @@
 #include "collector/internal.h"
 
 #define POLL_NS       (20 * NS_PER_MS)
-#define POLL_NS_BUSY  (2 * NS_PER_MS) /* after a round that read much */
+#define POLL_NS_BUSY  (2 * NS_PER_MS) /* after a round that read some */
 #define POLL_NS_ASKED NS_PER_MS
-#define BUSY_BYTES    (1u << 20)
+#define BUSY_BYTES    (128u << 10)
+#define FILLING_BYTES (1u << 20) /* in one round: the rings are read again at once */
 #define AWAKE_NS      NS_PER_SEC /* polls on after the last record while calls are open */
 #define SCAN_NS       (100 * NS_PER_MS)
 #define SLEEP_MS      900 /* the heart beats once a second */
@@ -112,7 +113,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     err = ERR_NOMEM;
     if (depot_get(c, options->data_dir) == NULL)
         goto out;
-    int64_t seen = last_seen(c->runtime_dir);
+    int64_t seen = c->predecessor = last_seen(c->runtime_dir);
     rings_scan(c);
     rings_forget_lost(c, seen);
     status_write(c);
@@ -295,7 +296,7 @@ static void rest(struct collector *c)
         int64_t ns = c->read_bytes >= BUSY_BYTES ? POLL_NS_BUSY : POLL_NS;
         if (c->marks_waiting) /* a wrapper waits at its end */
             ns = POLL_NS_ASKED;
-        if (c->read_bytes < POLL_BYTES)
+        if (c->read_bytes < FILLING_BYTES)
             nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
         return;
     }
