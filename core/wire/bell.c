@@ -5,7 +5,7 @@
 #include "wire/writer.h"
 
 /* Whether the file behind fd is a doorbell of ours; reserves its page. */
-static long check_bell(int fd)
+__attribute__((noinline)) static long check_bell(int fd)
 {
     struct stat status = {0};
     long result = sys_fstat(fd, &status);
@@ -27,14 +27,14 @@ static long check_bell(int fd)
 
 /* Makes a whole doorbell under a name of its own and links it to the known one: whoever is first
  * wins, and nobody ever sees half of one. */
-__attribute__((noinline)) static long make_bell(const char *dir, const char *path)
+__attribute__((noinline)) static long make_bell(const char *dir, struct wire_scratch *scratch)
 {
     if (sys_file_limit() < RING_PAGE)
         return -EFBIG;
-    char temp[WRITER_PATH_MAX];
+    char *temp = scratch->temp;
     uint8_t random[8] = {0};
     sys_getrandom(random, sizeof(random));
-    struct text t = text_in(temp, sizeof(temp));
+    struct text t = text_in(temp, sizeof(scratch->temp));
     text_add(&t, dir);
     text_add(&t, "/" RING_TEMP_PREFIX "bell-");
     text_number(&t, (uint64_t)sys_gettid());
@@ -57,7 +57,7 @@ __attribute__((noinline)) static long make_bell(const char *dir, const char *pat
             bell->magic = DOORBELL_MAGIC;
             bell->version = WIRE_VERSION;
             sys_munmap(bell, RING_PAGE);
-            result = sys_link(temp, path);
+            result = sys_link(temp, scratch->path);
         }
     }
     sys_close((int)fd);
@@ -65,10 +65,10 @@ __attribute__((noinline)) static long make_bell(const char *dir, const char *pat
     return result == -EEXIST ? 0 : result;
 }
 
-int bell_open(const char *dir)
+int bell_open(const char *dir, struct wire_scratch *scratch)
 {
-    char path[WRITER_PATH_MAX];
-    struct text t = text_in(path, sizeof(path));
+    char *path = scratch->path;
+    struct text t = text_in(path, sizeof(scratch->path));
     text_add(&t, dir);
     text_add(&t, "/" DOORBELL_NAME);
     if (t.cut)
@@ -76,7 +76,7 @@ int bell_open(const char *dir)
     const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
     long fd = sys_open(path, flags, 0);
     if (fd == -ENOENT) {
-        long result = make_bell(dir, path);
+        long result = make_bell(dir, scratch);
         if (result < 0)
             return (int)result;
         fd = sys_open(path, flags, 0);
@@ -91,9 +91,9 @@ int bell_open(const char *dir)
     return (int)fd;
 }
 
-struct doorbell *bell_map(const char *dir)
+struct doorbell *bell_map(const char *dir, struct wire_scratch *scratch)
 {
-    int fd = bell_open(dir);
+    int fd = bell_open(dir, scratch);
     if (fd < 0)
         return NULL;
     void *mapped = sys_map_file(RING_PAGE, fd);

@@ -22,7 +22,8 @@ int doorbell_open(struct doorbell_view **out, const char *dir)
     struct doorbell_view *d = calloc(1, sizeof(*d));
     if (!d)
         return ERR_NOMEM;
-    d->fd = bell_open(dir);
+    struct wire_scratch scratch;
+    d->fd = bell_open(dir, &scratch);
     if (d->fd < 0) {
         errno = -d->fd;
         free(d);

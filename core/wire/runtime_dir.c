@@ -7,7 +7,7 @@
 #define RAMFS_TYPE UINT64_C(0x858458f6)
 
 /* A real directory (not a symbolic link), ours, closed to all others, in memory. */
-static int check_dir(const char *path, int any_file_system)
+__attribute__((noinline)) static int check_dir(const char *path, int any_file_system)
 {
     long fd = sys_open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
     if (fd < 0)
@@ -41,7 +41,7 @@ static int use_dir(const char *path, int any_file_system)
     return check_dir(path, any_file_system);
 }
 
-static int in_memory(const char *parent)
+__attribute__((noinline)) static int in_memory(const char *parent)
 {
     long fd = sys_open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)

@@ -16,12 +16,6 @@
 /* The block this thread wrote to last, plus one. A wrong value costs a search, nothing else. */
 static _Thread_local uint32_t hint __attribute__((tls_model("initial-exec")));
 
-/* A block that this thread holds. */
-struct held {
-    uint32_t index;
-    uint32_t at; /* where the record goes */
-};
-
 enum take { TAKE_OK, TAKE_BUSY, TAKE_NO };
 
 static uint32_t align_up(uint32_t size)
@@ -30,7 +24,7 @@ static uint32_t align_up(uint32_t size)
 }
 
 static enum take take_one(struct ring_writer *w, uint32_t index, uint32_t need, uint32_t tid,
-                          struct held *out)
+                          struct ring_place *out)
 {
     struct ring_block *block = &w->table[index];
     uint64_t state = atomic_load_explicit(&block->state, memory_order_relaxed);
@@ -47,12 +41,13 @@ static enum take take_one(struct ring_writer *w, uint32_t index, uint32_t need, 
         atomic_store_explicit(&block->state, RING_IDLE, memory_order_release);
         return TAKE_NO;
     }
-    *out = (struct held){index, used};
+    *out = (struct ring_place){index, used};
     return TAKE_OK;
 }
 
 /* One round over the reserved blocks, beginning with the thread's own. */
-static enum take search(struct ring_writer *w, uint32_t need, uint32_t tid, struct held *out)
+__attribute__((noinline)) static enum take search(struct ring_writer *w, uint32_t need,
+                                                  uint32_t tid, struct ring_place *out)
 {
     uint32_t count = atomic_load_explicit(&w->header->blocks_reserved, memory_order_acquire);
     if (count > w->blocks_max)
@@ -75,7 +70,8 @@ static enum take search(struct ring_writer *w, uint32_t need, uint32_t tid, stru
 }
 
 /* Takes a block with room for need bytes. False when there is none and none can be made. */
-static int take(struct ring_writer *w, uint32_t need, uint32_t tid, struct held *out)
+__attribute__((always_inline)) static inline int take(struct ring_writer *w, uint32_t need,
+                                                      uint32_t tid, struct ring_place *out)
 {
     uint64_t returned = atomic_load_explicit(&w->header->returned, memory_order_acquire);
     uint64_t full = atomic_load_explicit(&w->full, memory_order_relaxed);
@@ -100,7 +96,8 @@ static int take(struct ring_writer *w, uint32_t need, uint32_t tid, struct held 
 
 /* Publishes what was written up to `used` and lets go of the block. The exchange is also the full
  * barrier between the record and the look at the doorbell. */
-static void publish(struct ring_writer *w, const struct held *held, uint32_t used, uint64_t time)
+static void publish(struct ring_writer *w, const struct ring_place *held, uint32_t used,
+                    uint64_t time)
 {
     struct ring_block *block = &w->table[held->index];
     atomic_store_explicit(&block->committed, used, memory_order_release);
@@ -117,25 +114,40 @@ static void count_lost(struct ring_writer *w, uint64_t bytes)
     atomic_fetch_add_explicit(&w->header->lost_bytes, bytes, memory_order_relaxed);
 }
 
-/* Writes one record into a held block; the caller made sure that it fits. */
-static void fill(struct ring_writer *w, const struct held *held, const struct wire_record *head,
-                 uint32_t length, const struct wire_piece *pieces, uint32_t count)
+static struct wire_record *record_at(struct ring_writer *w, const struct ring_place *held)
 {
-    uint32_t whole = (uint32_t)sizeof(*head) + length;
-    uint32_t size = align_up(whole);
-    uint8_t *at = w->blocks + (uint64_t)held->index * RING_BLOCK_SIZE + held->at;
-    struct wire_record record = *head;
-    record.size = size;
-    record.length = length;
-    __builtin_memcpy(at, &record, sizeof(record));
-    uint8_t *to = at + sizeof(record);
+    return (struct wire_record *)(void *)(w->blocks + (uint64_t)held->index * RING_BLOCK_SIZE +
+                                          held->at);
+}
+
+/* Writes the header of a record whose payload is there, and publishes it. It is put together where
+ * it is to be, since the stack is scarce. */
+static void finish(struct ring_writer *w, const struct ring_place *held,
+                   const struct wire_record *head, uint64_t offset, uint32_t length)
+{
+    struct wire_record *record = record_at(w, held);
+    const uint32_t whole = (uint32_t)sizeof(*record) + length, size = align_up(whole);
+    for (uint32_t i = whole; i < size; i++)
+        ((uint8_t *)record)[i] = 0;
+    *record = *head;
+    record->size = size;
+    record->length = length;
+    record->offset = offset;
+    publish(w, held, held->at + size, head->time);
+}
+
+/* Writes one record into a held block; the caller made sure that it fits. */
+static void fill(struct ring_writer *w, const struct ring_place *held,
+                 const struct wire_record *head, uint64_t offset, const struct wire_piece *pieces,
+                 uint32_t count)
+{
+    uint8_t *const payload = (uint8_t *)(record_at(w, held) + 1);
+    uint8_t *to = payload;
     for (uint32_t i = 0; i < count; i++) {
         wire_copy(to, pieces[i].data, pieces[i].length);
         to += pieces[i].length;
     }
-    for (uint32_t i = whole; i < size; i++)
-        *to++ = 0;
-    publish(w, held, held->at + size, head->time);
+    finish(w, held, head, offset, (uint32_t)(to - payload));
 }
 
 static uint32_t holder_of(const struct wire_record *head)
@@ -156,13 +168,32 @@ int ring_writer_put(struct ring_writer *w, const struct wire_record *head,
     }
     if (length > RING_PAYLOAD_MAX)
         return -EMSGSIZE;
-    struct held held;
+    struct ring_place held;
     if (!take(w, align_up((uint32_t)sizeof(*head) + (uint32_t)length), holder_of(head), &held)) {
         count_lost(w, length);
         return -ENOBUFS;
     }
-    fill(w, &held, head, (uint32_t)length, pieces, count);
+    fill(w, &held, head, head->offset, pieces, count);
     return 0;
+}
+
+uint8_t *ring_writer_hold(struct ring_writer *w, uint32_t room, uint32_t tid,
+                          struct ring_place *place)
+{
+    if (!w->header)
+        return NULL;
+    if (room > RING_PAYLOAD_MAX ||
+        !take(w, align_up((uint32_t)sizeof(struct wire_record) + room), tid, place)) {
+        count_lost(w, room);
+        return NULL;
+    }
+    return (uint8_t *)(record_at(w, place) + 1);
+}
+
+void ring_writer_commit(struct ring_writer *w, const struct ring_place *place,
+                        const struct wire_record *head)
+{
+    finish(w, place, head, head->offset, head->length);
 }
 
 uint64_t ring_writer_put_data(struct ring_writer *w, const struct wire_record *head,
@@ -172,21 +203,19 @@ uint64_t ring_writer_put_data(struct ring_writer *w, const struct wire_record *h
         return length;
     const uint32_t front = prefix ? WIRE_TRACE_ID_LEN + WIRE_SPAN_ID_LEN : 0;
     const uint32_t tid = holder_of(head);
-    struct wire_record record = *head;
     size_t done = 0;
     do {
         size_t left = length - done;
         uint32_t least = left < CHUNK_MIN ? (uint32_t)left : CHUNK_MIN;
-        struct held held;
-        if (!take(w, align_up((uint32_t)sizeof(record) + front + least), tid, &held)) {
+        struct ring_place held;
+        if (!take(w, align_up((uint32_t)sizeof(*head) + front + least), tid, &held)) {
             count_lost(w, left);
             return left;
         }
-        size_t room = RING_BLOCK_SIZE - held.at - sizeof(record) - front;
+        size_t room = RING_BLOCK_SIZE - held.at - sizeof(*head) - front;
         size_t part = left < room ? left : room;
-        record.offset = head->offset + done;
         struct wire_piece pieces[2] = {{prefix, front}, {(const uint8_t *)data + done, part}};
-        fill(w, &held, &record, front + (uint32_t)part, pieces, 2);
+        fill(w, &held, head, head->offset + done, pieces, 2);
         done += part;
     } while (done < length);
     return 0;

@@ -11,6 +11,11 @@
 
 #define WRITER_PATH_MAX 256
 
+/* Where paths are put together: hooks have little stack. */
+struct wire_scratch {
+    char path[WRITER_PATH_MAX], temp[WRITER_PATH_MAX];
+};
+
 /* All fields are private. Zeroed memory is a closed writer. Lives in memory that a fork wipes. */
 struct ring_writer {
     struct ring_header *header;
@@ -23,12 +28,18 @@ struct ring_writer {
     uint64_t device, inode; /* of the file, which is opened again to reserve more of it */
     _Atomic uint64_t full;  /* header->returned and the size for which no room was found then */
     char path[WRITER_PATH_MAX];
+    struct wire_scratch scratch; /* used while the ring is made */
 };
 
 /* A piece of a record's payload. */
 struct wire_piece {
     const void *data;
     size_t length;
+};
+
+/* Where a record is being written: a block that the thread holds, and a place in it. */
+struct ring_place {
+    uint32_t index, at;
 };
 
 /* Works out the runtime directory by the rules of the design (TRACER_RUNTIME_DIR, else
@@ -57,6 +68,14 @@ void ring_writer_discard(struct ring_writer *w);
  * waits. Thread-safe. */
 int ring_writer_put(struct ring_writer *w, const struct wire_record *head,
                     const struct wire_piece *pieces, uint32_t count);
+/* For a record that its writer puts together in the ring itself, to need no memory for it: holds
+ * room for a payload of up to `room` bytes and returns where it goes, or NULL (the loss is
+ * counted). tid: the calling thread's. */
+uint8_t *ring_writer_hold(struct ring_writer *w, uint32_t room, uint32_t tid,
+                          struct ring_place *place);
+/* Completes it; head->length (at most that room) says how much payload there is. */
+void ring_writer_commit(struct ring_writer *w, const struct ring_place *place,
+                        const struct wire_record *head);
 /* Splits data over as many DATA records as it needs; head->offset is that of the first byte.
  * Returns how many bytes were lost (0: all written). `head->lost` counts losses before this call;
  * the caller adds the result to its own count. prefix (may be NULL) is put before each record's

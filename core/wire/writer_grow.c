@@ -9,6 +9,7 @@
 #endif
 
 #define OTHERS_MAX (UINT64_C(64) << 20)
+#define BATCH      8u /* holes looked at and reserved at once: their counts lie on the stack */
 
 uint64_t writer_free_share(int fd)
 {
@@ -21,7 +22,7 @@ uint64_t writer_free_share(int fd)
 }
 
 /* The same for one more step: besides, a quarter of a small file system stays the program's. */
-static uint64_t grow_share(int fd)
+__attribute__((noinline)) static uint64_t grow_share(int fd)
 {
     struct statfs system = {0};
     if (sys_fstatfs(fd, &system) < 0)
@@ -44,7 +45,7 @@ void writer_populate(struct ring_writer *w, uint32_t first, uint32_t count)
 }
 
 /* The ring's own file, or a negative errno. */
-static int open_again(const struct ring_writer *w)
+__attribute__((noinline)) static int open_again(const struct ring_writer *w)
 {
     long fd = sys_open(w->path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (fd < 0)
@@ -70,36 +71,26 @@ static uint32_t grow_step(struct ring_writer *w)
     return step < RING_BLOCKS_FIRST ? RING_BLOCKS_FIRST : step;
 }
 
-/* The first run of holes, at most `most` long; states[] keeps what was seen. */
-static uint32_t find_holes(struct ring_writer *w, uint32_t most, uint32_t *first, uint64_t *states)
+/* A hole's state is the count of times that it was taken out, above 32 bits that say HOLE. */
+static uint64_t hole_state(uint32_t times)
+{
+    return (uint64_t)times << 32 | RING_HOLE;
+}
+
+/* The first run of holes, at most `most` long; times[] keeps what was seen. */
+static uint32_t find_holes(struct ring_writer *w, uint32_t most, uint32_t *first, uint32_t *times)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < w->blocks_max && count < most; i++) {
         uint64_t state = atomic_load_explicit(&w->table[i].state, memory_order_acquire);
-        if ((state & 0xff) == RING_HOLE) {
+        if ((uint32_t)state == RING_HOLE) {
             if (count == 0)
                 *first = i;
-            states[count++] = state;
+            times[count++] = (uint32_t)(state >> 32);
         } else if (count > 0) {
             break;
         }
     }
-    return count;
-}
-
-/* Reserves up to count blocks from first on; fewer when the file system has less. */
-static uint32_t reserve(const struct ring_writer *w, uint32_t first, uint32_t count)
-{
-    int fd = open_again(w);
-    if (fd < 0)
-        return 0;
-    uint64_t share = grow_share(fd) / RING_BLOCK_SIZE;
-    if (count > share)
-        count = (uint32_t)share;
-    uint64_t offset = ring_blocks_offset(w->blocks_max) + (uint64_t)first * RING_BLOCK_SIZE;
-    while (count > 0 && sys_reserve(fd, offset, (uint64_t)count * RING_BLOCK_SIZE) < 0)
-        count /= 2;
-    sys_close(fd);
     return count;
 }
 
@@ -110,18 +101,41 @@ static void raise_to(_Atomic uint32_t *word, uint32_t value)
         continue;
 }
 
-uint32_t writer_grow(struct ring_writer *w)
+/* Makes up to BATCH blocks at one place, at most `most`; returns how many. */
+__attribute__((noinline)) static uint32_t grow_batch(struct ring_writer *w, int fd, uint32_t most)
 {
-    uint64_t states[RING_GROW_MAX];
+    uint32_t times[BATCH];
     uint32_t first = 0;
-    uint32_t count = find_holes(w, grow_step(w), &first, states);
-    if (count > 0)
-        count = reserve(w, first, count);
+    uint32_t count = find_holes(w, most < BATCH ? most : BATCH, &first, times);
+    uint64_t offset = ring_blocks_offset(w->blocks_max) + (uint64_t)first * RING_BLOCK_SIZE;
+    while (count > 0 && sys_reserve(fd, offset, (uint64_t)count * RING_BLOCK_SIZE) < 0)
+        count /= 2;
     if (count == 0)
         return 0;
     writer_populate(w, first, count);
     raise_to(&w->header->blocks_reserved, first + count);
-    for (uint32_t i = 0; i < count; i++)
-        atomic_compare_exchange_strong(&w->table[first + i].state, &states[i], RING_IDLE);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t seen = hole_state(times[i]);
+        atomic_compare_exchange_strong(&w->table[first + i].state, &seen, RING_IDLE);
+    }
     return count;
+}
+
+uint32_t writer_grow(struct ring_writer *w)
+{
+    int fd = open_again(w);
+    if (fd < 0)
+        return 0;
+    uint32_t step = grow_step(w), made = 0;
+    uint64_t share = grow_share(fd) / RING_BLOCK_SIZE;
+    if (step > share)
+        step = (uint32_t)share;
+    while (made < step) {
+        uint32_t more = grow_batch(w, fd, step - made);
+        if (more == 0)
+            break;
+        made += more;
+    }
+    sys_close(fd);
+    return made;
 }

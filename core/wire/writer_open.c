@@ -16,8 +16,8 @@ static void make_id(uint8_t id[16])
     __builtin_memcpy(id, words, sizeof(words));
 }
 
-static int make_path(char *out, size_t size, const char *dir, const char *prefix, uint32_t pid,
-                     const uint8_t *id)
+__attribute__((noinline)) static int make_path(char *out, size_t size, const char *dir,
+                                               const char *prefix, uint32_t pid, const uint8_t *id)
 {
     struct text t = text_in(out, size);
     text_add(&t, dir);
@@ -71,8 +71,18 @@ static int map_blocks(struct ring_writer *w, int fd, uint32_t blocks)
     return 0;
 }
 
+/* Notes which file it is, to know it again. */
+__attribute__((noinline)) static int note_file(struct ring_writer *w, int fd)
+{
+    struct stat status = {0};
+    int result = (int)sys_fstat(fd, &status);
+    w->device = (uint64_t)status.st_dev;
+    w->inode = (uint64_t)status.st_ino;
+    return result;
+}
+
 /* As many blocks as the limits allow; fewer when address space or memory is short. */
-static int map_file(struct ring_writer *w, int fd, uint64_t max_bytes)
+__attribute__((noinline)) static int map_file(struct ring_writer *w, int fd, uint64_t max_bytes)
 {
     uint64_t limit = sys_file_limit();
     uint64_t share = writer_free_share(fd);
@@ -88,14 +98,7 @@ static int map_file(struct ring_writer *w, int fd, uint64_t max_bytes)
             break;
         blocks /= 2;
     }
-    struct stat status = {0};
-    if (result == 0)
-        result = (int)sys_fstat(fd, &status);
-    if (result == 0) {
-        w->device = (uint64_t)status.st_dev;
-        w->inode = (uint64_t)status.st_ino;
-    }
-    return result;
+    return result == 0 ? note_file(w, fd) : result;
 }
 
 static void write_header(struct ring_writer *w, const struct wire_process_info *info,
@@ -114,8 +117,10 @@ static void write_header(struct ring_writer *w, const struct wire_process_info *
 }
 
 /* The process record: always the first of block 0. */
-static int write_process(struct ring_writer *w, const struct wire_process_info *info,
-                         const struct wire_piece *texts, uint32_t text_count)
+__attribute__((noinline)) static int write_process(struct ring_writer *w,
+                                                   const struct wire_process_info *info,
+                                                   const struct wire_piece *texts,
+                                                   uint32_t text_count)
 {
     uint64_t length = sizeof(*info);
     for (uint32_t i = 0; i < text_count; i++)
@@ -143,16 +148,17 @@ static int write_process(struct ring_writer *w, const struct wire_process_info *
     return 0;
 }
 
-/* Makes the file under a temporary name and renames it when it is whole. Not inlined, so that its
- * paths are off the stack when the doorbell's come: hooks have 1 KB for all of it. */
+/* Makes the file under a temporary name and renames it when it is whole. Functions of this file are
+ * kept apart, so that what one has on the stack is gone when the next begins: hooks have 1 KB for
+ * all of it. */
 __attribute__((noinline)) static int build(struct ring_writer *w, const char *dir,
                                            uint64_t max_bytes, const struct wire_process_info *info,
                                            const struct wire_piece *texts, uint32_t text_count)
 {
-    char temp[WRITER_PATH_MAX];
+    char *temp = w->scratch.temp;
     uint8_t id[16] = {0};
     make_id(id);
-    int result = make_path(temp, sizeof(temp), dir, RING_TEMP_PREFIX, info->pid, id);
+    int result = make_path(temp, sizeof(w->scratch.temp), dir, RING_TEMP_PREFIX, info->pid, id);
     if (result == 0)
         result = make_path(w->path, sizeof(w->path), dir, RING_NAME_PREFIX, info->pid, id);
     if (result < 0)
@@ -178,13 +184,13 @@ int ring_writer_open(struct ring_writer *w, const char *dir, uint64_t max_bytes,
                      const struct wire_process_info *info, const struct wire_piece *texts,
                      uint32_t text_count)
 {
-    *w = (struct ring_writer){0};
+    __builtin_memset(w, 0, sizeof(*w)); /* an assignment would be built on the stack first */
     int result = build(w, dir, max_bytes, info, texts, text_count);
     if (result < 0) {
         unmap(w);
         return result;
     }
-    w->bell = bell_map(dir);
+    w->bell = bell_map(dir, &w->scratch);
     if (w->bell) {
         atomic_fetch_add(&w->bell->rings, 1);
         bell_ring(w->bell);
