@@ -37,7 +37,7 @@ static void *find_vdso_clock(uintptr_t image)
 }
 
 /* Idempotent, so that any thread and any signal handler may be the first to ask. */
-static clock_function *find_clock(void)
+__attribute__((noinline)) static clock_function *find_clock(void)
 {
     int *host = host_errno();
     int saved = host == NULL ? 0 : *host;

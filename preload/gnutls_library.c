@@ -81,17 +81,25 @@ static int gnutls_fd(track_key key)
     return pointer < FD_MAX ? (int)pointer : -1;
 }
 
-/* There is no question for a session's side, but this one is refused to clients. */
-static bool gnutls_is_server(track_key key)
+typedef int server_name_get(gnutls_session_t, void *, size_t *, unsigned *, unsigned);
+
+/* There is no question for a session's side, but this one is refused to clients. Apart, so that the
+ * name is not on the stack while the function is looked for. */
+static __attribute__((noinline)) bool gnutls_ask(server_name_get *ask, gnutls_session_t session)
 {
-    gnutls_session_t session = (gnutls_session_t)key;
-    int (*name_get)(gnutls_session_t, void *, size_t *, unsigned *, unsigned) =
-        gnutls_function(session, GNUTLS_SERVER_NAME_GET);
     char name[HOST_MAX];
     size_t len = sizeof(name);
     unsigned type;
 
-    return name_get != NULL && name_get(session, name, &len, &type, 0) != GNUTLS_E_INVALID_REQUEST;
+    return ask(session, name, &len, &type, 0) != GNUTLS_E_INVALID_REQUEST;
+}
+
+static bool gnutls_is_server(track_key key)
+{
+    gnutls_session_t session = (gnutls_session_t)key;
+    server_name_get *ask = gnutls_function(session, GNUTLS_SERVER_NAME_GET);
+
+    return ask != NULL && gnutls_ask(ask, session);
 }
 
 static const struct track_source gnutls_source = {.layer = WIRE_LAYER_GNUTLS,

@@ -137,12 +137,28 @@ static struct library *family_only(const struct library_family *family)
     return NULL;
 }
 
+/* What a library is called and where it lies, both the loader's own texts. Apart, so that only one
+ * object is described on the stack at a time. */
+static __attribute__((noinline)) bool library_names(const struct library *library,
+                                                    const char **name, const char **path)
+{
+    struct library_object object;
+
+    if (!library_object_at(library->anchor, &object)) {
+        return false;
+    }
+    *name = library_object_name(&object);
+    *path = object.path;
+    return true;
+}
+
 /* The one library that the caller's object names among those it needs, or that it is itself; of
  * several of one name, the one in the caller's folder. */
 static struct library *family_of_caller(const struct library_family *family, const void *caller)
 {
     struct library *named = NULL, *beside = NULL;
-    struct library_object from, to;
+    struct library_object from;
+    const char *name, *path;
     unsigned names = 0;
 
     if (!library_object_at(caller, &from)) {
@@ -157,11 +173,10 @@ static struct library *family_of_caller(const struct library_family *family, con
         if (library_holds(library, (uintptr_t)caller)) {
             return library;
         }
-        if (library_object_at(library->anchor, &to) &&
-            library_object_needs(&from, library_object_name(&to))) {
+        if (library_names(library, &name, &path) && library_object_needs(&from, name)) {
             names++;
             named = library;
-            beside = library_object_beside(&from, &to) ? library : beside;
+            beside = library_object_beside(&from, path) ? library : beside;
         }
     }
     return names == 1 ? named : beside;

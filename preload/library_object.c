@@ -245,15 +245,15 @@ bool library_object_relocates(const struct library_object *object, const char *n
     return false;
 }
 
-bool library_object_beside(const struct library_object *a, const struct library_object *b)
+bool library_object_beside(const struct library_object *object, const char *path)
 {
-    size_t length = path_folder_length(a->path);
+    size_t length = path_folder_length(object->path);
 
-    if (length == 0 || length != path_folder_length(b->path)) {
+    if (length == 0 || length != path_folder_length(path)) {
         return false;
     }
     for (size_t i = 0; i < length; i++) {
-        if (a->path[i] != b->path[i]) {
+        if (object->path[i] != path[i]) {
             return false;
         }
     }

@@ -36,7 +36,7 @@ bool library_object_imports(const struct library_object *object, const char *nam
 /* Whether its own calls of the function can be answered by another object (it was not linked with
  * -Bsymbolic). */
 bool library_object_relocates(const struct library_object *object, const char *name);
-/* Whether both lie in the same folder. */
-bool library_object_beside(const struct library_object *a, const struct library_object *b);
+/* Whether it lies in the same folder as the file with this path. */
+bool library_object_beside(const struct library_object *object, const char *path);
 
 #endif

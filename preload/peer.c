@@ -35,7 +35,7 @@ static void put_ipv4(char *out, size_t *at, const unsigned char *address)
     }
 }
 
-void peer_text(int fd, char *out)
+size_t peer_text(int fd, char *out)
 {
     union {
         struct sockaddr any;
@@ -48,7 +48,7 @@ void peer_text(int fd, char *out)
     memset(&address, 0, sizeof(address));
     socklen_t len = sizeof(address);
     if (fd < 0 || SYS3(__NR_getpeername, fd, &address, &len) != 0)
-        return;
+        return 0;
     if (address.any.sa_family == AF_INET) {
         put_ipv4(out, &at, (const unsigned char *)&address.ipv4.sin_addr);
         port = address.ipv4.sin_port;
@@ -56,9 +56,10 @@ void peer_text(int fd, char *out)
         put_ipv6(out, &at, (const unsigned char *)&address.ipv6.sin6_addr);
         port = address.ipv6.sin6_port;
     } else {
-        return;
+        return 0;
     }
     const unsigned char bytes[2] = {(unsigned char)port, (unsigned char)(port >> 8)};
     text_put(out, PEER_TEXT_MAX, &at, ":", 1);
     text_put_number(out, PEER_TEXT_MAX, &at, (unsigned)bytes[0] << 8 | bytes[1]);
+    return at;
 }

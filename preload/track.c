@@ -19,6 +19,7 @@ struct look {
     int slot; /* of a request in pieces, or CONN_NONE */
     bool first;
     bool in; /* a server's connection: the request is received */
+    int fd;  /* of its socket, once it is captured; -1: unknown */
     uint64_t time;
     const char *sni;
     struct request_view view;
@@ -53,15 +54,13 @@ bool track_force_curl(void)
 
 /* --- records --------------------------------------------------------------------------------- */
 
-static struct wire_record record_of(uint64_t id, enum wire_type type, uint64_t time)
+static void record_init(struct wire_record *head, uint64_t id, enum wire_type type, uint64_t time)
 {
-    struct wire_record head;
-    memset(&head, 0, sizeof(head));
-    head.type = (uint16_t)type;
-    head.time = time;
-    head.conn = id;
-    head.tid = session_tid();
-    return head;
+    memset(head, 0, sizeof(*head));
+    head->type = (uint16_t)type;
+    head->time = time;
+    head->conn = id;
+    head->tid = session_tid();
 }
 
 /* One piece of one direction. data NULL: bytes that nobody saw, lost by their nature. */
@@ -78,7 +77,8 @@ static void put_piece(struct ring_writer *ring, struct conn *conn, bool out, con
         atomic_fetch_add_explicit(lost, len, memory_order_relaxed);
         return;
     }
-    struct wire_record head = record_of(id, out ? WIRE_DATA_OUT : WIRE_DATA_IN, time);
+    struct wire_record head;
+    record_init(&head, id, out ? WIRE_DATA_OUT : WIRE_DATA_IN, time);
     head.offset = at;
     head.lost = atomic_load_explicit(lost, memory_order_relaxed);
     head.flags = len == 0 ? WIRE_EOF : 0;
@@ -90,27 +90,34 @@ static void put_piece(struct ring_writer *ring, struct conn *conn, bool out, con
         atomic_fetch_add_explicit(lost, dropped, memory_order_relaxed);
 }
 
-static bool put_connection(struct ring_writer *ring, const struct look *look, uint64_t id, int slot,
-                           enum wire_proto proto)
+__attribute__((noinline)) static bool put_connection(struct ring_writer *ring,
+                                                     const struct look *look, uint64_t id, int slot,
+                                                     enum wire_proto proto)
 {
-    struct wire_connection_info info;
-    memset(&info, 0, sizeof(info));
-    info.slot = (uint32_t)slot;
-    info.layer = (uint8_t)look->source->layer;
-    info.tls = look->source->tls;
-    info.proto = (uint8_t)proto;
-    info.server = look->in;
     const char *host = look->sni != NULL ? look->sni : look->view.host;
     size_t host_len = look->sni != NULL ? text_length(look->sni) : look->view.host_len;
     if (host == NULL || host_len > HOST_MAX)
         host_len = 0;
-    int fd = look->source->fd != NULL ? look->source->fd(look->key) : -1;
-    char peer[PEER_TEXT_MAX];
-    peer_text(fd, peer);
-    struct wire_record head = record_of(id, WIRE_CONNECTION, look->time);
-    const struct wire_piece pieces[] = {
-        {&info, sizeof(info)}, {host, host_len}, {"", 1}, {peer, text_length(peer) + 1}};
-    return ring_writer_put(ring, &head, pieces, 4) == 0;
+    struct wire_record head;
+    record_init(&head, id, WIRE_CONNECTION, look->time);
+    struct wire_connection_info info = {.slot = (uint32_t)slot,
+                                        .layer = (uint8_t)look->source->layer,
+                                        .tls = look->source->tls,
+                                        .proto = (uint8_t)proto,
+                                        .server = look->in};
+    struct ring_place place;
+    uint8_t *to =
+        ring_writer_hold(ring, sizeof(info) + HOST_MAX + 1 + PEER_TEXT_MAX, head.tid, &place);
+    if (to == NULL)
+        return false;
+    memcpy(to, &info, sizeof(info));
+    char *text = (char *)to + sizeof(info);
+    memcpy(text, host, host_len);
+    text[host_len] = '\0';
+    size_t peer_len = peer_text(look->fd, text + host_len + 1);
+    head.length = (uint32_t)(sizeof(info) + host_len + 1 + peer_len + 1);
+    ring_writer_commit(ring, &place, &head);
+    return true;
 }
 
 static void put_close(struct conn *conn, bool failed)
@@ -119,7 +126,8 @@ static void put_close(struct conn *conn, bool failed)
     uint64_t id = atomic_load_explicit(&conn->id, memory_order_relaxed);
     if (ring == NULL || id == 0)
         return;
-    struct wire_record head = record_of(id, WIRE_CLOSE, clock_now());
+    struct wire_record head;
+    record_init(&head, id, WIRE_CLOSE, clock_now());
     head.offset = atomic_load_explicit(&conn->out_offset, memory_order_relaxed);
     head.lost = atomic_load_explicit(&conn->out_lost, memory_order_relaxed);
     if (failed || atomic_load_explicit(&conn->failed, memory_order_relaxed) != 0)
@@ -217,12 +225,19 @@ static bool keep_pending(struct look *look, const char *data, size_t len)
     return true;
 }
 
+/* Asked before any record is begun: a library may have much to look for. */
+static void ask_descriptor(struct look *look)
+{
+    look->fd = look->source->fd != NULL ? look->source->fd(look->key) : -1;
+}
+
 /* The connection goes to an endpoint: makes ring, slot and connection record. Returns the slot. */
 static int start_capture(struct look *look)
 {
     struct ring_writer *ring = session_is_mine() ? session_ring(look->time) : NULL;
     if (ring == NULL)
         return CONN_NONE;
+    ask_descriptor(look);
     int slot = look->slot != CONN_NONE ? look->slot : conn_take(look->key);
     if (slot == CONN_NONE) {
         atomic_fetch_add_explicit(&ring->header->untracked, 1, memory_order_relaxed);
@@ -247,6 +262,7 @@ static void note_http2(struct look *look)
     struct ring_writer *ring = session_is_mine() ? session_ring(look->time) : NULL;
     if (ring == NULL)
         return;
+    ask_descriptor(look);
     uint64_t id = atomic_fetch_add_explicit(&session.next_id, 1, memory_order_relaxed) + 1;
     (void)put_connection(ring, look, id, 0, WIRE_PROTO_HTTP2);
     session_watch(look->time);
@@ -298,15 +314,16 @@ static void decide(struct look *look, const char *data, size_t len, const char *
     set_again(look->key, look->in);
 }
 
-/* Further bytes of a request in pieces. */
-static void decide_pending(struct look *look, uint8_t index, const char *data, size_t len)
+/* Further bytes of a request in pieces: as many as fit go behind the first ones. Returns how many.
+ */
+static size_t join_pending(struct look *look, uint8_t index, const char *data, size_t len)
 {
     struct pending *pending = pending_at(index);
     size_t room = PENDING_SIZE - pending->len, part = len < room ? len : room;
     memcpy(pending->data + pending->len, data, part);
     pending->len += (uint32_t)part;
     look->time = pending->begin;
-    decide(look, pending->data, pending->len, data + part, len - part);
+    return part;
 }
 
 static void look_at(struct look *look, const void *data, size_t len)
@@ -321,10 +338,15 @@ static void look_at(struct look *look, const void *data, size_t len)
         look->slot == CONN_NONE
             ? 0
             : atomic_load_explicit(&session.conns[look->slot].pending, memory_order_relaxed);
-    if (index != 0)
-        decide_pending(look, index, data, len);
-    else
-        decide(look, data, len, NULL, 0);
+    const char *first = data, *rest = first + len;
+    size_t first_len = len, rest_len = 0;
+    if (index != 0) {
+        rest_len = len - join_pending(look, index, data, len);
+        rest -= rest_len;
+        first = pending_at(index)->data;
+        first_len = pending_at(index)->len;
+    }
+    decide(look, first, first_len, rest, rest_len);
 }
 
 /* --- what the hooks call ---------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ int thread_race(int port, const char *argument)
 struct measured {
     char *stack;
     int fd;
+    void (*calls)(int fd);
     size_t used;
 };
 
@@ -117,6 +118,20 @@ static __attribute__((noinline)) void few_calls(int fd)
     close(fd);
 }
 
+/* More than the ring's first blocks hold. */
+static __attribute__((noinline)) void long_call(int fd)
+{
+    static const char text[] = "POST " CHAT " HTTP/1.1\r\nHost: llm.example\r\n"
+                               "Content-Length: 1048576\r\n\r\n";
+    static char data[65536];
+    ssize_t sent = send(fd, text, sizeof(text) - 1, 0);
+    for (size_t left = 1048576; left > 0 && sent > 0; left -= (size_t)sent)
+        sent = send(fd, data, left < sizeof(data) ? left : sizeof(data), 0);
+    if (sent <= 0 || recv(fd, data, sizeof(data), 0) <= 0)
+        exit(5);
+    close(fd);
+}
+
 /* Paints the stack below itself and looks how far down the calls came. */
 static void *measure(void *user)
 {
@@ -125,16 +140,16 @@ static void *measure(void *user)
     size_t below = (size_t)(&here - m->stack) - MARGIN, untouched = 0;
     for (size_t i = 0; i < below; i++)
         ((volatile char *)m->stack)[i] = PAINT;
-    few_calls(m->fd);
+    m->calls(m->fd);
     while (untouched < below && m->stack[untouched] == PAINT)
         untouched++;
     m->used = below - untouched;
     return NULL;
 }
 
-static size_t used_stack(int fd)
+static size_t used_stack(int fd, void (*calls)(int))
 {
-    struct measured m = {.fd = fd};
+    struct measured m = {.fd = fd, .calls = calls};
     m.stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     pthread_attr_t attributes;
     pthread_t thread;
@@ -151,10 +166,12 @@ int thread_stack(int port, const char *argument)
 {
     (void)argument;
     int fd = host_connect(port);
-    size_t first = used_stack(fd); /* makes the ring */
+    size_t first = used_stack(fd, few_calls); /* makes the ring and starts a collector */
     fd = host_connect(port);
-    size_t second = used_stack(fd);
-    printf("%zu %zu\n", first, second);
+    size_t second = used_stack(fd, few_calls);
+    fd = host_connect(port);
+    size_t third = used_stack(fd, long_call); /* and more of the ring */
+    printf("%zu %zu %zu\n", first, second, third);
     return 0;
 }
 
