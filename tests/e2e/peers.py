@@ -1,7 +1,6 @@
 """Programs that the tests talk to and that no one here wrote, fetched once under build/peers: None
 where a registry cannot be reached, so that the test is skipped visibly."""
 
-import glob
 import os
 import shutil
 import subprocess
@@ -9,7 +8,6 @@ import time
 
 import harness
 
-NODE_LIBRARIES = ["libc-ares2", "libuv1", "libnghttp2-14", "libicu72", "libbrotli1"]
 AIMOCK = "@copilotkit/aimock@1.43.0"
 
 
@@ -23,30 +21,13 @@ def works(command, env=None):
 
 
 def debian_node():
-    """(path, environment) of Debian's node 18, which links a shared libssl."""
+    """Debian's node 18, which links a shared libssl; another node of the machine stands in its
+    way, since both want the same files."""
     installed = shutil.which("node")
-    if installed and (works([installed, "--version"]) or "").startswith("v18."):
-        linked = works(["ldd", installed]) or ""
-        if "libnode" in linked:
-            return installed, {}
-    folder = os.path.join(harness.CACHE, "node18")
-    node = os.path.join(folder, "usr/bin/node")
-    env = {"LD_LIBRARY_PATH": os.path.join(folder, "usr/lib/x86_64-linux-gnu")}
-    if not os.path.exists(node):
-        os.makedirs(folder, exist_ok=True)
-        listed = (works(["apt-cache", "madison", "nodejs"]) or "").splitlines()
-        versions = [line.split("|")[1].strip() for line in listed if "|" in line]
-        version = next((v for v in versions if v.startswith("18.")), None)
-        if version is None:
-            return None
-        for name in [f"nodejs={version}", f"libnode108={version}"] + NODE_LIBRARIES:
-            subprocess.run(["apt-get", "download", name], cwd=folder, capture_output=True,
-                           timeout=120, check=False)
-        for package in glob.glob(os.path.join(folder, "*.deb")):
-            subprocess.run(["dpkg", "-x", package, folder], check=False)
-            os.unlink(package)
-    version = works([node, "--version"], env) if os.path.exists(node) else None
-    return (node, env) if version and version.startswith("v18.") else None
+    if installed and (works([installed, "--version"]) or "").startswith("v18.") and \
+            "libnode" in (works(["ldd", installed]) or ""):
+        return installed
+    return None
 
 
 class Aimock:
