@@ -81,6 +81,7 @@ struct trace_state {
     bool dirty;
     size_t open;  /* calls not ended */
     int64_t used; /* boot ns */
+    int64_t last; /* wall ns: the latest end of its spans */
     char *ring_id;
     int64_t destinations[DESTINATIONS_MAX];
     size_t destination_count;
@@ -168,6 +169,7 @@ struct ring {
     uint64_t polls; /* complete ones */
     uint64_t empty_after_death;
     int64_t alive_checked, rows_checked, reclaimed, opened;
+    int64_t lived; /* wall ns: its process certainly ran then; 0: not known */
     struct map conns;
     struct conn *waiting;
     size_t kept_bytes;
@@ -212,6 +214,7 @@ struct run_state {
     bool mark; /* its file exists */
     bool alive;
     bool trace_ended;
+    int64_t ended;        /* wall ns: when its command ended; 0: nobody told */
     uint64_t ended_round; /* of the collector, when it was seen that it ended */
 };
 
@@ -240,6 +243,7 @@ struct collector {
     size_t read_bytes; /* of the current round */
     uint32_t rings_seen;
     int64_t now, scanned, housekept, swept, active, started;
+    int64_t predecessor; /* wall ns: the last word of the collector before; 0: none */
     uint64_t round;
     bool marks_waiting; /* a run has ended and waits for its answer */
     _Atomic bool stop;
@@ -287,7 +291,8 @@ void call_settled(struct call *call);
 /* traces.c */
 struct trace_state *trace_get(struct ring *r, const struct group_result *place, int64_t start);
 void trace_touch(struct trace_state *t);
-void trace_end(struct collector *c, struct trace_state *t, int64_t end_time);
+/* Ends with its last span, but not before end_time (wall ns; 0: nothing else is known). */
+void trace_end(struct trace_state *t, int64_t end_time);
 void traces_end_ring(struct ring *r);
 /* The process's destinations are known only now: its traces get them. */
 void traces_add_destinations(struct ring *r);
@@ -324,12 +329,15 @@ void ring_abandon_row(struct ring *r);
 int index_store(struct collector *c);
 /* A run's trace, kept so that it can be ended by a collector that saw none of its calls. */
 int run_row_store(struct trace_state *t);
-void run_row_end(struct collector *c, const char *hex);
+/* end_time: of the run's command; 0: not told, the last span's end is the trace's. */
+void run_row_end(struct collector *c, const char *hex, int64_t end_time);
 void run_row_forget(struct collector *c, const char *hex);
 void rings_forget_lost(struct collector *c, int64_t last_seen);
 
 /* runs.c */
 void run_found(struct collector *c, const char *file);
+/* A process of the run appeared, whether its wrapper still lives or not: its end ends the trace. */
+void run_joined(struct collector *c, const char *run_trace);
 void runs_look(struct collector *c);
 bool runs_alive(const struct collector *c);
 

@@ -16,6 +16,7 @@
 #define ALIVE_NS_BUSY NS_PER_SEC
 #define ROWS_NS       NS_PER_SEC /* between two rewrites of a ring's row */
 #define CORRUPT_TRIES 64
+#define TIME_MAX      (UINT64_C(1) << 61) /* 73 years after the boot */
 
 static void on_process(struct ring *r, const struct wire_record *head, const uint8_t *payload)
 {
@@ -25,6 +26,7 @@ static void on_process(struct ring *r, const struct wire_record *head, const uin
     r->has_process = true;
     r->depot = depot_get(c, r->process.data_dir);
     process_resolve(&r->process, r);
+    run_joined(c, r->process.run_trace);
     r->row_dirty = c->rows_dirty = true;
 }
 
@@ -67,6 +69,8 @@ static int on_record(void *user, const struct wire_record *head, const uint8_t *
         r->collector->totals.unknown_records++;
         kept_release(r, k);
     }
+    if (head->time < TIME_MAX && r->process.boot_to_wall + (int64_t)head->time > r->lived)
+        r->lived = r->process.boot_to_wall + (int64_t)head->time;
     return 0;
 }
 
@@ -87,13 +91,17 @@ static bool ring_poll(struct ring *r, uint64_t *records)
     return true;
 }
 
-/* The process is gone and its last record was read. */
+/* The process is gone and its last record was read. What it left open ends when it was last known
+ * to run: it may have been gone long before somebody looked. */
 static void ring_finish(struct ring *r)
 {
+    int64_t now = clock_wall_ns();
+    if (r->lived == 0 || r->lived > now)
+        r->lived = now;
     ring_look_again(r, true);
     size_t at = 0;
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
-        ring_conn_end(c, clock_boot_ns() + clock_boot_to_wall() - r->process.boot_to_wall);
+        ring_conn_end(c, r->lived - r->process.boot_to_wall);
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
@@ -107,6 +115,8 @@ static void look_alive(struct ring *r, uint64_t records)
     if (r->alive && (c->marks_waiting || c->now - r->alive_checked >= pause)) {
         r->alive_checked = c->now;
         r->alive = !r->failed && ring_reader_alive(r->reader);
+        if (r->alive)
+            r->lived = clock_wall_ns();
     }
 }
 

@@ -48,6 +48,7 @@ void ring_load_row(struct ring *r)
     if (row == NULL)
         return;
     r->inherited = true;
+    r->lived = r->collector->predecessor;
     conns_from_json(r, json_get(row, "connections"));
     json_free(row);
 }
@@ -57,7 +58,7 @@ void ring_abandon_row(struct ring *r)
 {
     struct depot *own = r->collector->depots[0];
     if (r->inherited && r->depot->store != NULL)
-        store_abandon(r->depot->store, r->id, clock_wall_ns(), "process ended");
+        store_abandon(r->depot->store, r->id, r->lived, "process ended");
     if (own->store != NULL)
         store_ring_forget(own->store, r->id);
 }
@@ -116,7 +117,15 @@ int run_row_store(struct trace_state *t)
     return err;
 }
 
-void run_row_end(struct collector *c, const char *hex)
+static int latest_end(void *user, const struct span *span)
+{
+    int64_t *latest = user;
+    if (span->end_time > *latest)
+        *latest = span->end_time;
+    return 0;
+}
+
+void run_row_end(struct collector *c, const char *hex, int64_t end_time)
 {
     char name[64];
     uint8_t id[TRACE_ID_LEN];
@@ -128,14 +137,15 @@ void run_row_end(struct collector *c, const char *hex)
     struct depot *d = row != NULL ? depot_get(c, json_get_text(row, "data_dir")) : NULL;
     struct trace *t = NULL;
     if (d != NULL && depot_ready(d) && id_from_hex(hex, TRACE_ID_LEN, id) == ERR_OK &&
-        store_get_trace(d->store, id, &t) == ERR_OK && t->end_time == 0) {
+        store_each_span(d->store, id, latest_end, &end_time) >= 0 &&
+        store_get_trace(d->store, id, &t) == ERR_OK && t->end_time < end_time) {
         int64_t ids[DESTINATIONS_MAX];
         size_t count = 0;
         json *list = json_get(row, "destinations");
         for (json *n = json_first(list); n != NULL && count < DESTINATIONS_MAX; n = json_next(n))
             if (json_int(n, &ids[count]))
                 count++;
-        t->end_time = clock_wall_ns();
+        t->end_time = end_time;
         if (store_begin(d->store) == ERR_OK &&
             (store_put_trace(d->store, t, ids, count) != ERR_OK ||
              store_commit(d->store) != ERR_OK))

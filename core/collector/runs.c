@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -57,20 +58,43 @@ void run_mark_close(int fd, const char *runtime_dir, const char *trace)
     close(fd);
 }
 
+static struct run_state *run_make(struct collector *c, const char *hex)
+{
+    if (c->runs.count >= RUNS_MAX)
+        return NULL;
+    struct run_state *run = calloc(1, sizeof(*run));
+    if (run == NULL)
+        return NULL;
+    memcpy(run->hex, hex, TRACE_ID_HEX);
+    run->mark = run->alive = true;
+    if (map_set(&c->runs, hex, TRACE_ID_HEX - 1, run) != ERR_OK) {
+        free(run);
+        return NULL;
+    }
+    return run;
+}
+
 void run_found(struct collector *c, const char *file)
 {
     const char *hex = file + 4;
     uint8_t id[TRACE_ID_LEN];
-    if (strncmp(file, "run-", 4) != 0 || id_from_hex(hex, TRACE_ID_LEN, id) != ERR_OK ||
-        c->runs.count >= RUNS_MAX || map_get(&c->runs, hex, TRACE_ID_HEX - 1) != NULL)
+    if (strncmp(file, "run-", 4) == 0 && id_from_hex(hex, TRACE_ID_LEN, id) == ERR_OK &&
+        map_get(&c->runs, hex, TRACE_ID_HEX - 1) == NULL)
+        run_make(c, hex);
+}
+
+void run_joined(struct collector *c, const char *run_trace)
+{
+    uint8_t id[TRACE_ID_LEN];
+    char hex[TRACE_ID_HEX];
+    if (run_trace == NULL || id_from_hex(run_trace, TRACE_ID_LEN, id) != ERR_OK)
         return;
-    struct run_state *run = calloc(1, sizeof(*run));
+    id_to_hex(id, TRACE_ID_LEN, hex);
+    struct run_state *run = map_get(&c->runs, hex, TRACE_ID_HEX - 1);
     if (run == NULL)
-        return;
-    memcpy(run->hex, hex, TRACE_ID_HEX);
-    run->mark = run->alive = true;
-    if (map_set(&c->runs, hex, TRACE_ID_HEX - 1, run) != ERR_OK)
-        free(run);
+        run = run_make(c, hex); /* without a mark, the first look finds that it ended */
+    if (run != NULL)
+        run->trace_ended = false;
 }
 
 /* Reads the mark. Once ended, a run stays so. */
@@ -86,10 +110,13 @@ static void run_look(struct collector *c, struct run_state *run)
     } else {
         bool told = pread(fd, &byte, 1, 0) == 1;
         bool gone = !told && flock(fd, LOCK_SH | LOCK_NB) == 0;
+        struct stat st;
         if (told || gone) {
             run->alive = false;
             run->wait = told ? byte : 'e';
         }
+        if (told && fstat(fd, &st) == 0)
+            run->ended = st.st_mtim.tv_sec * NS_PER_SEC + st.st_mtim.tv_nsec;
         close(fd);
     }
     if (!run->alive) {
@@ -147,10 +174,10 @@ static void end_trace(struct collector *c, struct run_state *run)
     for (struct trace_state *t; (t = map_next(&c->traces, &at, NULL, NULL)) != NULL;)
         if (memcmp(t->trace->trace_id, id, TRACE_ID_LEN) == 0) {
             found = true;
-            trace_end(c, t, clock_wall_ns());
+            trace_end(t, run->ended);
         }
     if (!found)
-        run_row_end(c, run->hex);
+        run_row_end(c, run->hex, run->ended);
 }
 
 /* True when nothing of the run is left to do. */

@@ -127,11 +127,12 @@ struct trace_state *trace_get(struct ring *r, const struct group_result *place, 
     return t;
 }
 
-void trace_end(struct collector *c, struct trace_state *t, int64_t end_time)
+void trace_end(struct trace_state *t, int64_t end_time)
 {
-    (void)c;
     if (t->trace->end_time != 0)
         return;
+    if (end_time < t->last)
+        end_time = t->last;
     t->trace->end_time = end_time > t->trace->start_time ? end_time : t->trace->start_time;
     trace_touch(t);
 }
@@ -142,7 +143,7 @@ void traces_end_ring(struct ring *r)
     size_t at = 0;
     for (struct trace_state *t; (t = map_next(&c->traces, &at, NULL, NULL)) != NULL;)
         if (t->ring == r) {
-            trace_end(c, t, clock_wall_ns());
+            trace_end(t, 0);
             t->ring = NULL;
         }
 }
@@ -153,7 +154,7 @@ void traces_end_idle(struct collector *c)
     for (struct trace_state *t; (t = map_next(&c->traces, &at, NULL, NULL)) != NULL;)
         if (t->ring != NULL && t->ring->process.listens == 1 && t->open == 0 &&
             c->now - t->used > IDLE_NS)
-            trace_end(c, t, clock_wall_ns());
+            trace_end(t, 0);
 }
 
 void traces_sweep(struct collector *c)

@@ -177,7 +177,7 @@ static int describe_trace(struct store *s, const struct trace *t, struct db_touc
     err = db_step(s, st);
     if (err != 1)
         return err < 0 ? err : ERR_NOENT;
-    bool ended_before = sqlite3_column_int64(st, 2) != 0;
+    int64_t ended_before = sqlite3_column_int64(st, 2);
     sqlite3_reset(st);
     int64_t ring = 0;
     err = db_ring_row(s, t->ring_id, &ring);
@@ -196,7 +196,7 @@ static int describe_trace(struct store *s, const struct trace *t, struct db_touc
         db_touch_error(touched, t->error);
         touched->dirty = true;
     }
-    if (err == ERR_OK && t->end_time != 0 && !ended_before)
+    if (err == ERR_OK && t->end_time > ended_before)
         err = db_queue(s, touched, OUTBOX_TRACE_END, 0, destinations, count);
     return err;
 }
