@@ -44,6 +44,16 @@ int cli_error(const struct cli_command *command, const char *format, ...)
     return CLI_USAGE;
 }
 
+int cli_write_failed(void)
+{
+    static bool said;
+    int error = errno;
+    if (!said && error != EPIPE)
+        cli_error(NULL, "cannot write: %s", strerror(error));
+    said = true;
+    return CLI_USAGE;
+}
+
 static const struct cli_option *option_named(const struct cli_option *options, size_t count,
                                              const char *name, size_t len)
 {
@@ -278,6 +288,6 @@ int cli_main(int argc, char **argv)
     }
     int code = command->run(argc - 1, argv + 1);
     if (fflush(stdout) != 0 && code == CLI_OK)
-        code = CLI_USAGE; /* the answer did not reach its reader */
+        code = cli_write_failed(); /* the answer did not reach its reader */
     return code;
 }

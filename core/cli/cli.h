@@ -52,6 +52,10 @@ void cli_command_help(const struct cli_command *command);
 int cli_error(const struct cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Says that stdout takes nothing more and why (errno), once and unless its reader went away.
+ * Returns CLI_USAGE. */
+int cli_write_failed(void);
+
 /* Command-line options. A command lists its own; `--help` is always there. */
 enum cli_option_type { CLI_FLAG, CLI_TEXT, CLI_INT };
 struct cli_option {

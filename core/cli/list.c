@@ -209,7 +209,9 @@ static int show_list(struct listing *l, struct trace_query *q, int64_t limit)
     if (store == NULL)
         return code;
     int err = read_pages(store, q, limit, l);
-    if (err != ERR_OK)
+    if (err != ERR_OK && ferror(stdout))
+        code = CLI_USAGE; /* said by the write that failed */
+    else if (err != ERR_OK)
         code = cli_error(&command_list, "cannot read the store: %s", store_error(store));
     store_close(store);
     if (err != ERR_OK)

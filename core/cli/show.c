@@ -191,6 +191,8 @@ static int print_json(struct showing *w)
     w->first = true;
     int err = store_each_span(w->store, w->trace->trace_id, print_json_span, w);
     term_put(&w->out, "]}\n");
+    if (err < 0 && ferror(stdout))
+        return CLI_USAGE; /* said by the write that failed */
     if (err < 0)
         return cli_error(&command_show, "cannot read the store: %s", store_error(w->store));
     return term_flush(&w->out);

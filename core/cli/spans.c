@@ -103,7 +103,9 @@ static int print_spans(struct printing *p, const char *trace)
     }
     if (err == ERR_OK) {
         err = store_each_span(store, t != NULL ? t->trace_id : NULL, each_span, p);
-        if (err < 0)
+        if (err < 0 && ferror(stdout))
+            code = CLI_USAGE; /* said by the write that failed */
+        else if (err < 0)
             code = cli_error(&command_spans, "cannot read the store: %s", store_error(store));
     }
     trace_free(t);

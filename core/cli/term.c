@@ -98,6 +98,8 @@ int term_flush(struct buf *out)
 {
     size_t written = out->len == 0 ? 0 : fwrite(out->data, 1, out->len, stdout);
     bool ok = written == out->len && fflush(stdout) == 0;
+    if (!ok)
+        cli_write_failed();
     buf_clear(out);
     return ok ? CLI_OK : CLI_USAGE;
 }

@@ -41,7 +41,7 @@ void term_repeat(struct buf *out, const char *text, int count);
 /* Appends plain text (cut at the buffer's ceiling). */
 void term_put(struct buf *out, const char *text);
 void term_putf(struct buf *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Writes the buffer to stdout. CLI_OK, or CLI_USAGE when that failed. */
+/* Writes the buffer to stdout. CLI_OK, or CLI_USAGE when that failed, which was said. */
 int term_flush(struct buf *out);
 
 /* A table. Cells are escaped text, copied. */

@@ -47,6 +47,18 @@ static void expect(const char *words, int code, const char *text)
     buf_release(&out);
 }
 
+/* The words have redirections of their own. */
+static void expect_only(const char *words, int code, const char *text)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    int got = run(words, &out);
+    if (got != code || strcmp(buf_str(&out), text) != 0)
+        fail_msg("llm-tracer %s: exit code %d (%d expected), said:\n%s", words, got, code,
+                 buf_str(&out));
+    buf_release(&out);
+}
+
 static void errors_are_one_line(void **state)
 {
     (void)state;
@@ -107,6 +119,20 @@ static void damaged_store_is_said(void **state)
     fclose(f);
     expect("list", 2, "cannot read the store in");
     expect("status", 1, "cannot be read");
+}
+
+static void failed_writes_are_said(void **state)
+{
+    static const char *const words[] = {"version",  "help",         "config", "list --json",
+                                        "list",     "spans --json", "spans",  "show 3b42 --json",
+                                        "show 3b42"};
+    char line[256];
+    (void)state;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        snprintf(line, sizeof(line), "%s 2>&1 >/dev/full #", words[i]);
+        expect_only(line, 2, "llm-tracer: cannot write: No space left on device\n");
+    }
+    expect_only("list 2>&1 >&- #", 2, "llm-tracer: cannot write: Bad file descriptor\n");
 }
 
 static void the_store_is_shown(void **state)
@@ -262,6 +288,7 @@ int main(void)
         cmocka_unit_test(without_a_store_there_is_nothing),
         cmocka_unit_test(damaged_store_is_said),
         cmocka_unit_test(the_store_is_shown),
+        cmocka_unit_test(failed_writes_are_said),
         cmocka_unit_test(losses_are_said),
         cmocka_unit_test(settings_are_told_without_secrets),
         cmocka_unit_test(config_file_to_start_from),
