@@ -40,33 +40,43 @@ static __attribute__((noinline)) void deeper(int fd, int levels, const char *bod
     room[1] = room[0];
 }
 
+static void read_head(int fd)
+{
+    static const char end[] = "\r\n\r\n";
+    char byte;
+    for (size_t matched = 0; matched < 4;) {
+        if (recv(fd, &byte, 1, 0) != 1)
+            exit(4);
+        matched = byte == end[matched] ? matched + 1 : byte == end[0];
+    }
+}
+
+/* Jumps out of a recv that waits for a late body. On a machine so busy that the body overtakes the
+ * alarm, it jumps out of pause(); what was read is told by the zeros behind it. */
 int signal_jump(int port, const char *argument)
 {
+    static char body[11];
     (void)argument;
     signal(SIGALRM, jump_out);
     int fd = host_connect(port);
     for (volatile int i = 0; i < 3; i++) {
+        memset(body, 0, sizeof(body));
         if (sigsetjmp(back, 1) == 0) {
-            char byte;
             const char *request = host_request(CHAT "?slow=120&size=10", "jump");
             host_send(fd, request, strlen(request));
-            uint32_t unused;
-            alarm_in(60);
-            for (;;) /* the head comes at once, the body after the alarm */
-                if (recv(fd, &byte, 1, 0) <= 0)
+            read_head(fd);
+            alarm_in(40);
+            while (strlen(body) < 10)
+                if (recv(fd, body + strlen(body), 1, 0) <= 0)
                     exit(4);
-            (void)unused;
+            for (;;)
+                pause();
         }
         printf("jumped\n");
-        char rest[64];
-        size_t have = 0;
-        while (have < 10) {
-            ssize_t got = recv(fd, rest + have, 10 - have, 0);
-            if (got <= 0)
+        for (size_t have; (have = strlen(body)) < 10;)
+            if (recv(fd, body + have, 10 - have, 0) <= 0)
                 return 5;
-            have += (size_t)got;
-        }
-        printf("rest %.10s\n", rest);
+        printf("rest %s\n", body);
     }
     host_exchange(fd, CHAT, "same-depth");
     deeper(fd, 8, "much-deeper");
