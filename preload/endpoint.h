@@ -1,5 +1,5 @@
 /* Whether a request goes to an LLM endpoint: the compiled table (config/endpoints.json) and
- * TRACER_ENDPOINTS. Pure. */
+ * TRACER_ENDPOINTS (wire/endpoint_match.h). Pure. */
 #ifndef TRACER_PRELOAD_ENDPOINT_H
 #define TRACER_PRELOAD_ENDPOINT_H
 
@@ -8,7 +8,7 @@
 
 /* host: the Host header's value or the SNI, with or without a port, not NUL-terminated; length 0:
  * unknown. path: the request's target up to a '?', length 0: unknown. extra: TRACER_ENDPOINTS, ""
- * for none. port is added to a host that has none. */
+ * for none. tls tells the port of a host that names none. */
 bool endpoint_matches(const char *host, size_t host_len, const char *path, size_t path_len,
                       const char *extra, bool tls);
 

@@ -147,39 +147,6 @@ char text_lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
-bool text_glob(const char *pattern, size_t plen, const char *text, size_t len)
-{
-    /* From the end first: nearly every pattern of the table ends in what tells it apart. */
-    while (plen > 0 && pattern[plen - 1] != '*') {
-        if (len == 0 || (pattern[plen - 1] != text[len - 1] && pattern[plen - 1] != '?'))
-            return false;
-        plen--;
-        len--;
-    }
-    if (plen == 0)
-        return len == 0;
-    size_t p = 0, t = 0, star = plen, resume = 0;
-    while (t < len) {
-        if (p < plen && pattern[p] == '*') {
-            star = p++;
-            resume = t;
-        } else if (p < plen && (pattern[p] == text[t] || pattern[p] == '?')) {
-            p++;
-            t++;
-        } else if (star < plen) {
-            p = star + 1;
-            t = ++resume;
-        } else {
-            return false;
-        }
-        if (p == plen && star == plen - 1)
-            return true;
-    }
-    while (p < plen && pattern[p] == '*')
-        p++;
-    return p == plen;
-}
-
 bool text_put(char *buffer, size_t size, size_t *at, const char *text, size_t len)
 {
     bool fits = *at < size && len < size - *at;

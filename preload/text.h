@@ -13,8 +13,6 @@ bool text_equal(const char *a, const char *b);
 bool text_starts(const char *text, const char *prefix);
 /* Whether the NUL-terminated text contains part. */
 bool text_contains(const char *text, const char *part);
-/* Shell glob with `*` (any bytes) and `?` (one byte) against len bytes; pattern has plen bytes. */
-bool text_glob(const char *pattern, size_t plen, const char *text, size_t len);
 char text_lower(char c);
 /* Where the byte c is next in data[from..len), or len. */
 size_t text_find(const char *data, size_t from, size_t len, char c);

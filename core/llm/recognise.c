@@ -1,27 +1,31 @@
 #include "llm/recognise.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "llm/provider.h"
-
-#define ENTRY_MAX 512 /* of TRACER_ENDPOINTS; a longer one is ignored */
+#include "wire/endpoint_match.h"
 
 struct endpoint {
-    const char *pattern, *value;
+    const char *pattern;
+    size_t len;
+    const char *value;
 };
 
+#define ENDPOINT(pattern, value)                                                                   \
+    {                                                                                              \
+        pattern, sizeof(pattern) - 1, value                                                        \
+    }
+
 static const struct endpoint host_table[] = {
-#define ENDPOINT_HOST(host, provider) {host, provider},
+#define ENDPOINT_HOST(host, provider) ENDPOINT(host, provider),
 #include "endpoints_table.h"
 #undef ENDPOINT_HOST
 };
 
 static const struct endpoint path_table[] = {
-#define ENDPOINT_PATH(path, api) {path, api},
+#define ENDPOINT_PATH(path, api) ENDPOINT(path, api),
 #include "endpoints_table.h"
 #undef ENDPOINT_PATH
 };
@@ -29,86 +33,63 @@ static const struct endpoint path_table[] = {
 /* Paths that mean an API only at a host that is known to be a provider, or was named by the
  * user: too common elsewhere. */
 static const struct endpoint known_host_paths[] = {
-    {"*/completions", "openai.completions"},
-    {"*/embeddings", "openai.embeddings"},
-    {"*/responses", "openai.responses"},
-    {"*/presets/*/messages", "anthropic.messages"},
+    ENDPOINT("*/completions", "openai.completions"),
+    ENDPOINT("*/embeddings", "openai.embeddings"),
+    ENDPOINT("*/responses", "openai.responses"),
+    ENDPOINT("*/presets/*/messages", "anthropic.messages"),
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(*(array)))
 
-bool glob_match(const char *pattern, const char *text)
+static const char *find_path(const struct endpoint *table, size_t count, const char *path)
 {
-    const char *star = NULL, *retry = NULL;
-    while (*text) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            retry = text;
-        } else if (*pattern == '?' || *pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star;
-            text = ++retry;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
-
-static const char *table_find(const struct endpoint *table, size_t count, const char *text)
-{
+    size_t len = strlen(path);
     for (size_t i = 0; i < count; i++)
-        if (glob_match(table[i].pattern, text))
+        if (endpoint_glob(table[i].pattern, table[i].len, path, len))
             return table[i].value;
     return NULL;
 }
 
-/* host[:port] or [IPv6][:port] */
-static void split_host(struct route *r, const char *text, size_t len)
+static const char *find_provider(const struct endpoint_host *host)
 {
-    const char *port = NULL;
-    if (len && text[0] == '[') {
-        const char *end = memchr(text, ']', len);
-        size_t inner = end ? (size_t)(end - text) - 1 : len - 1;
-        if (end && (size_t)(end - text) + 1 < len && end[1] == ':')
-            port = end + 2;
-        text++;
-        len = inner;
-    } else {
-        const char *colon = memchr(text, ':', len);
-        if (colon) {
-            port = colon + 1;
-            len = (size_t)(colon - text);
-        }
-    }
-    if (len >= sizeof(r->host))
-        len = sizeof(r->host) - 1;
-    for (size_t i = 0; i < len; i++)
-        r->host[i] = (char)tolower((unsigned char)text[i]);
-    r->host[len] = '\0';
-    if (port) {
-        long n = strtol(port, NULL, 10);
-        r->port = n > 0 && n < 65536 ? (int)n : 0;
-    }
+    for (size_t i = 0; i < LENGTH(host_table); i++)
+        if (endpoint_host_matches(host_table[i].pattern, host_table[i].len, host))
+            return host_table[i].value;
+    return NULL;
 }
 
-/* The request target's forms of RFC 9112 §3.2: origin and absolute. */
-static void split_target(struct route *r, const char *target, const char *host_header)
+/* The route's host and port, of the host as it was sent. */
+static void set_host(struct route *r, const struct endpoint_host *host)
 {
-    const char *path = target;
-    const char *authority = strstr(target, "://");
-    if (target[0] != '/' && authority) {
-        authority += 3;
-        size_t len = strcspn(authority, "/?");
-        path = authority + len;
-        split_host(r, authority, len);
-    } else if (host_header) {
-        split_host(r, host_header, strlen(host_header));
+    const char *name = host->name;
+    size_t len = host->name_len;
+    if (name[0] == '[') {
+        name++;
+        len--;
+        if (len > 0 && name[len - 1] == ']')
+            len--;
     }
+    for (size_t i = 0; i < len; i++)
+        r->host[i] = (char)tolower((unsigned char)name[i]);
+    r->host[len] = '\0';
+    long port = strtol(host->port, NULL, 10);
+    r->port = port > 0 && port < 65536 ? (int)port : 0;
+}
+
+/* The path of a request target, by the forms of RFC 9112 §3.2: origin and absolute. The latter
+ * names the host itself. */
+static const char *split_target(const char *target, const char **host, size_t *host_len)
+{
+    const char *authority = strstr(target, "://");
+    if (target[0] == '/' || !authority)
+        return target;
+    *host = authority + 3;
+    *host_len = strcspn(*host, "/?");
+    return *host + *host_len;
+}
+
+static void set_path(struct route *r, const char *path)
+{
     size_t len = strcspn(path, "?#");
     if (len >= sizeof(r->path))
         len = sizeof(r->path) - 1;
@@ -118,67 +99,24 @@ static void split_target(struct route *r, const char *target, const char *host_h
         r->path[--len] = '\0';
 }
 
-/* The host as the table writes it: with its port, brackets around IPv6. */
-static const char *find_provider(const struct route *r)
+/* The host that TLS was told counts as well, as it does where connections are captured. */
+static bool in_endpoints(const char *endpoints, const struct endpoint_host *host, const char *path,
+                         const char *tls_host)
 {
-    char with_port[sizeof(r->host) + 16];
-    const char *provider = table_find(host_table, LENGTH(host_table), r->host);
-    if (provider || r->port == 0)
-        return provider;
-    bool v6 = strchr(r->host, ':') != NULL;
-    snprintf(with_port, sizeof(with_port), v6 ? "[%s]:%d" : "%s:%d", r->host, r->port);
-    return table_find(host_table, LENGTH(host_table), with_port);
-}
-
-/* One entry of TRACER_ENDPOINTS: host[:port][/path], globs. */
-static bool entry_matches(const char *entry, const struct route *r)
-{
-    char host[ENTRY_MAX];
-    const char *scheme = strstr(entry, "://");
-    if (scheme)
-        entry = scheme + 3;
-    size_t len = strcspn(entry, "/");
-    memcpy(host, entry, len);
-    host[len] = '\0';
-    const char *path = entry + len;
-    if (*path && !glob_match(path, r->path)) {
-        /* A path without a glob names what lies under it, as a base URL does. */
-        size_t n = strlen(path);
-        bool under = !strpbrk(path, "*?") && strncmp(path, r->path, n) == 0 &&
-                     (path[n - 1] == '/' || r->path[n] == '/');
-        if (!under)
-            return false;
-    }
-    struct route pattern = {.port = 0};
-    split_host(&pattern, host, strlen(host));
-    if (pattern.port && pattern.port != r->port)
+    struct endpoint_host known;
+    if (!endpoints || !*endpoints)
         return false;
-    return glob_match(pattern.host, r->host);
-}
-
-static bool in_endpoints(const char *endpoints, const struct route *r)
-{
-    char entry[ENTRY_MAX];
-    while (endpoints && *endpoints) {
-        endpoints += strspn(endpoints, ", \t");
-        size_t len = strcspn(endpoints, ", \t");
-        if (len > 0 && len < sizeof(entry)) {
-            memcpy(entry, endpoints, len);
-            entry[len] = '\0';
-            if (entry_matches(entry, r))
-                return true;
-        }
-        endpoints += len;
-    }
-    return false;
+    return endpoint_list_matches(endpoints, host, path, strlen(path)) ||
+           (tls_host && endpoint_host_read(&known, tls_host, strlen(tls_host), true) &&
+            endpoint_list_matches(endpoints, &known, NULL, 0));
 }
 
 /* The table knows more APIs than this room speaks: those are NULL, and no inference for us. */
 static bool find_api(struct route *r, bool named)
 {
-    const char *api = table_find(path_table, LENGTH(path_table), r->path);
+    const char *api = find_path(path_table, LENGTH(path_table), r->path);
     if (!api && (r->provider || named))
-        api = table_find(known_host_paths, LENGTH(known_host_paths), r->path);
+        api = find_path(known_host_paths, LENGTH(known_host_paths), r->path);
     if (api) {
         r->api = llm_api_find(api);
         return r->api != NULL;
@@ -195,9 +133,18 @@ bool route_find(struct route *route, const struct http_head *request, const char
     const char *header = http_header_get(request, "host");
     if (!header)
         header = http_header_get(request, ":authority");
-    split_target(route, request->target, header && *header ? header : host);
+    const char *sent = header && *header ? header : host;
+    size_t len = sent ? strlen(sent) : 0;
+    const char *path = split_target(request->target, &sent, &len);
+    struct endpoint_host known;
+    bool has_host = endpoint_host_read(&known, sent, len, tls);
+    set_path(route, path);
+    if (has_host) {
+        set_host(route, &known);
+        route->provider = find_provider(&known);
+    }
     if (route->port == 0)
         route->port = tls ? 443 : 80;
-    route->provider = find_provider(route);
-    return find_api(route, in_endpoints(endpoints, route));
+    return find_api(route,
+                    in_endpoints(endpoints, has_host ? &known : NULL, path, tls ? host : NULL));
 }

@@ -23,8 +23,4 @@ struct route {
 bool route_find(struct route *route, const struct http_head *request, const char *host,
                 const char *endpoints, bool tls);
 
-/* `*` matches any run of characters (also none), `?` one; case-sensitive. Linear in the product of
- * the lengths at worst. */
-bool glob_match(const char *pattern, const char *text);
-
 #endif

@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "request.h"
 #include "text.h"
+#include "wire/endpoint_match.h"
 
 void *preload_memcpy(void *restrict to, const void *restrict from, size_t n);
 void *preload_memmove(void *to, const void *from, size_t n);
@@ -76,6 +77,11 @@ static const struct {
     {"GET /llx/1 HTTP/1.1\r\nHost: my.host\r\n\r\n", NULL, "my.*/llm/*", "my.host", REQUEST_OTHER},
     {"GET /llm/1 HTTP/1.1\r\nHost: b\r\n\r\n", NULL, "/llm/?", "b", REQUEST_MATCH},
     {"GET /x HTTP/1.1\r\nHost: b\r\n\r\n", NULL, "*", "b", REQUEST_MATCH},
+    {"POST /my/api?k=v HTTP/1.1\r\nHost: localhost:9\r\n\r\n", NULL, "http://LOCALHOST:9/my/",
+     "localhost:9", REQUEST_MATCH},
+    {"POST /myapi HTTP/1.1\r\nHost: localhost:9\r\n\r\n", NULL, "localhost:9/my", "localhost:9",
+     REQUEST_OTHER},
+    {"POST http://localhost:9/my/api HTTP/1.1\r\n\r\n", NULL, "/my", "localhost:9", REQUEST_MATCH},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "api.openai.com", "", NULL, REQUEST_HTTP2},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "example.com", "", NULL, REQUEST_UNKNOWN},
     {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", NULL, "", NULL, REQUEST_UNKNOWN},
@@ -168,8 +174,8 @@ static void test_globs(void **state)
                  {"*ab*ab", "ab", false}};
     for (size_t i = 0; i < sizeof(globs) / sizeof(globs[0]); i++) {
         size_t len = strlen(globs[i].text);
-        bool matches =
-            text_glob(globs[i].glob, strlen(globs[i].glob), at_the_end(globs[i].text, len), len);
+        bool matches = endpoint_glob(globs[i].glob, strlen(globs[i].glob),
+                                     at_the_end(globs[i].text, len), len);
         if (matches != globs[i].matches)
             fail_msg("%s against %s", globs[i].glob, globs[i].text);
     }
