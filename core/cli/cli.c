@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -144,11 +145,26 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
     return (int)count;
 }
 
+int cli_absolute(const char *path, char *out, size_t size)
+{
+    char here[CLI_PATH_MAX] = "";
+    bool relative = path[0] != '/';
+    if (relative && getcwd(here, sizeof(here)) == NULL)
+        return ERR_IO;
+    int n = snprintf(out, size, "%s%s%s", here, relative ? "/" : "", path);
+    return n < 0 || (size_t)n >= size ? ERR_RANGE : ERR_OK;
+}
+
 int cli_runtime_dir(char *out, size_t size)
 {
-    const char *named = option_text(OPTION_TRACER_RUNTIME_DIR);
-    int err =
-        wire_runtime_dir(named[0] != '\0' ? named : NULL, getenv("XDG_RUNTIME_DIR"), out, size);
+    char named[CLI_PATH_MAX] = "";
+    const char *set = option_text(OPTION_TRACER_RUNTIME_DIR);
+    int err = set[0] != '\0' ? cli_absolute(set, named, sizeof(named)) : ERR_OK;
+    if (err == ERR_RANGE)
+        errno = ENAMETOOLONG;
+    if (err != ERR_OK)
+        return ERR_IO;
+    err = wire_runtime_dir(named[0] != '\0' ? named : NULL, getenv("XDG_RUNTIME_DIR"), out, size);
     if (err == 0)
         return ERR_OK;
     errno = -err;
@@ -191,6 +207,46 @@ int cli_preload_path(char *out, size_t size)
     return access(out, R_OK) == 0 ? ERR_OK : ERR_NOENT;
 }
 
+static int find_named(const char *name, char *out, size_t size)
+{
+    struct stat st;
+    int n = snprintf(out, size, "%s", name);
+    if (n < 0 || (size_t)n >= size)
+        return ERR_RANGE;
+    return stat(out, &st) == 0 ? ERR_OK : errno == ENOENT ? ERR_NOENT : ERR_IO;
+}
+
+int cli_find_program(const char *name, char *out, size_t size)
+{
+    struct stat st;
+    const char *path = getenv("PATH");
+    if (strchr(name, '/') != NULL)
+        return find_named(name, out, size);
+    if (path == NULL)
+        path = "/bin:/usr/bin";
+    for (bool more = name[0] != '\0'; more; path++) {
+        size_t len = strcspn(path, ":");
+        int n = snprintf(out, size, "%.*s%s%s", (int)len, path, len > 0 ? "/" : "", name);
+        if (n > 0 && (size_t)n < size && access(out, X_OK) == 0 && stat(out, &st) == 0 &&
+            S_ISREG(st.st_mode))
+            return ERR_OK;
+        path += len;
+        more = *path == ':';
+    }
+    return ERR_NOENT;
+}
+
+bool cli_is_preloaded(const char *list, const char *object)
+{
+    for (size_t len; *list != '\0'; list += len) {
+        list += strspn(list, " :");
+        len = strcspn(list, " :");
+        if (len > 0 && len == strlen(object) && memcmp(list, object, len) == 0)
+            return true;
+    }
+    return false;
+}
+
 struct store *cli_store_open(const struct cli_command *command, int *code)
 {
     char dir[CLI_PATH_MAX];
@@ -199,9 +255,9 @@ struct store *cli_store_open(const struct cli_command *command, int *code)
     int err = cli_data_dir(dir, sizeof(dir), &fallback);
     if (err != ERR_OK) {
         *code = cli_error(command,
-                          "no data directory: %s; set TRACER_DATA_DIR to a folder that "
+                          "no data directory: %s: %s; set TRACER_DATA_DIR to a folder that "
                           "can be written",
-                          err_str(err));
+                          dir, err == ERR_IO ? strerror(errno) : err_str(err));
         return NULL;
     }
     struct store *store = NULL;
@@ -225,18 +281,8 @@ struct store *cli_store_open(const struct cli_command *command, int *code)
 /* A word that is no command of ours but a program: the wrapper was meant. */
 static bool is_program(const char *word)
 {
-    if (strchr(word, '/') != NULL)
-        return access(word, X_OK) == 0;
-    const char *path = getenv("PATH");
     char file[CLI_PATH_MAX];
-    while (path != NULL && *path != '\0') {
-        size_t len = strcspn(path, ":");
-        int n = snprintf(file, sizeof(file), "%.*s/%s", (int)len, path, word);
-        if (n > 0 && (size_t)n < sizeof(file) && access(file, X_OK) == 0)
-            return true;
-        path += len + (path[len] == ':');
-    }
-    return false;
+    return cli_find_program(word, file, sizeof(file)) == ERR_OK && access(file, X_OK) == 0;
 }
 
 static int unknown_command(int argc, char **argv)

@@ -76,6 +76,14 @@ int cli_parse(const struct cli_command *command, int argc, char **argv,
 /* Folders and files; out has room for size bytes. Errors as of the function behind each. */
 int cli_runtime_dir(char *out, size_t size) WARN_UNUSED_RESULT;
 int cli_data_dir(char *out, size_t size, bool *fallback) WARN_UNUSED_RESULT;
+/* Looks a program up as execvp(3) does: an empty element of PATH is the current folder, without a
+ * PATH it is /bin:/usr/bin, and only files that can be run count. A name with a slash is taken as
+ * it is. ERR_NOENT, ERR_IO (errno), ERR_RANGE. */
+int cli_find_program(const char *name, char *out, size_t size) WARN_UNUSED_RESULT;
+/* Whether an LD_PRELOAD list (separated by colons and blanks) has the object in it. */
+bool cli_is_preloaded(const char *list, const char *object);
+/* A path made absolute from the current folder. ERR_IO, ERR_RANGE. */
+int cli_absolute(const char *path, char *out, size_t size) WARN_UNUSED_RESULT;
 /* The running program's own path. ERR_IO, ERR_RANGE. */
 int cli_program_path(char *out, size_t size) WARN_UNUSED_RESULT;
 /* libllmtracer_preload.so: in ../lib beside the program's folder. ERR_NOENT when it is not there

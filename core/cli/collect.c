@@ -74,8 +74,8 @@ static int find_dirs(char *runtime, char *data, size_t size, bool *fallback)
                          strerror(errno));
     int err = cli_data_dir(data, size, fallback);
     if (err != ERR_OK)
-        return cli_error(&command_collect, "no data directory: %s; set TRACER_DATA_DIR to one",
-                         err_str(err));
+        return cli_error(&command_collect, "no data directory: %s: %s; set TRACER_DATA_DIR to one",
+                         data, err == ERR_IO ? strerror(errno) : err_str(err));
     return CLI_OK;
 }
 

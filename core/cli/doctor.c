@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/inspect.h"
@@ -43,6 +44,25 @@ static void print_inspection(const struct inspection *i, const struct term *term
         put_line(term, out, "try", PAINT_NONE, i->advice);
 }
 
+/* What runs a script that cannot be started by itself; NULL: it is none. */
+static const char *interpreter_of(const char *name)
+{
+    static const struct {
+        const char *ending, *program;
+    } known[] = {{".py", "python3"}, {".js", "node"},  {".mjs", "node"}, {".cjs", "node"},
+                 {".ts", "node"},    {".rb", "ruby"},  {".pl", "perl"},  {".php", "php"},
+                 {".sh", "sh"},      {".bash", "bash"}};
+    const char *dot = strrchr(name, '.');
+    char path[CLI_PATH_MAX];
+    bool listed = strchr(name, '/') == NULL && cli_find_program(name, path, sizeof(path)) == ERR_OK;
+    if (dot == NULL || listed || access(name, F_OK) != 0 || access(name, X_OK) == 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(dot, known[i].ending) == 0)
+            return known[i].program;
+    return NULL;
+}
+
 static int run(int argc, char **argv)
 {
     const char *colour = NULL;
@@ -59,6 +79,10 @@ static int run(int argc, char **argv)
     int code = term_detect(&term, &command_doctor, colour);
     if (code != CLI_OK)
         return code;
+    const char *interpreter = interpreter_of(words[0]);
+    if (interpreter != NULL)
+        return cli_error(&command_doctor, "%.200s is not executable: try `llm-tracer doctor %s`",
+                         words[0], interpreter);
     int err = inspect_program(&i, words[0]);
     if (err == ERR_NOENT)
         code = cli_error(&command_doctor, "there is no program %.200s", words[0]);

@@ -35,15 +35,29 @@ static void put_preload(struct buf *out, const char *path)
     const char *present = getenv("LD_PRELOAD");
     buf_init(&value, 65536);
     term_put(&value, path);
-    if (present != NULL && *present != '\0' && strstr(present, path) == NULL) {
-        term_put(&value, ":");
-        term_put(&value, present);
-    } else if (present != NULL && strstr(present, path) != NULL) {
+    if (present != NULL && cli_is_preloaded(present, path)) {
         buf_clear(&value);
+        term_put(&value, present);
+    } else if (present != NULL && *present != '\0') {
+        term_put(&value, ":");
         term_put(&value, present);
     }
     put_export(out, "LD_PRELOAD", buf_str(&value));
     buf_release(&value);
+}
+
+/* What the shell does not have yet. Folders become absolute: programs read nothing else. */
+static void put_setting(struct buf *out, enum option_id id)
+{
+    const char *source = option_source(id);
+    const char *value = option_text(id);
+    char absolute[CLI_PATH_MAX];
+    bool folder = id == OPTION_TRACER_DATA_DIR || id == OPTION_TRACER_RUNTIME_DIR;
+    bool relative = folder && value[0] != '\0' && value[0] != '/' &&
+                    cli_absolute(value, absolute, sizeof(absolute)) == ERR_OK;
+    bool filed = strcmp(source, "default") != 0 && strcmp(source, "environment") != 0;
+    if (id != OPTION_TRACER_CONFIG && (filed || relative))
+        put_export(out, option_table[id].name, relative ? absolute : value);
 }
 
 static int run(int argc, char **argv)
@@ -61,12 +75,8 @@ static int run(int argc, char **argv)
         return cli_error(&command_env, "cannot find libllmtracer_preload.so: %s", err_str(err));
     buf_init(&out, OUTPUT_MAX);
     put_preload(&out, path);
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        const char *source = option_source((enum option_id)i);
-        if (i != OPTION_TRACER_CONFIG && strcmp(source, "default") != 0 &&
-            strcmp(source, "environment") != 0)
-            put_export(&out, option_table[i].name, option_text((enum option_id)i));
-    }
+    for (int i = 0; i < OPTION_COUNT; i++)
+        put_setting(&out, (enum option_id)i);
     int code = term_flush(&out);
     buf_release(&out);
     return code;

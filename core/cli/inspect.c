@@ -11,6 +11,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
+
 #define SCRIPT_DEPTH_MAX 4
 #define SCRIPT_LINE_MAX  512
 
@@ -52,28 +54,6 @@ void inspect_release(struct inspection *i)
     free(i->reason);
     free(i->advice);
     memset(i, 0, sizeof(*i));
-}
-
-/* Looks a word up in PATH, as a shell would. */
-static int find_program(const char *name, char *out, size_t size)
-{
-    struct stat st;
-    const char *path = getenv("PATH");
-    if (strchr(name, '/') != NULL) {
-        int n = snprintf(out, size, "%s", name);
-        if (n < 0 || (size_t)n >= size)
-            return ERR_RANGE;
-        return stat(out, &st) == 0 ? ERR_OK : errno == ENOENT ? ERR_NOENT : ERR_IO;
-    }
-    for (path = path != NULL ? path : "/usr/bin:/bin"; *path != '\0';) {
-        size_t len = strcspn(path, ":");
-        int n = snprintf(out, size, "%.*s/%s", (int)len, path, name);
-        if (n > 0 && (size_t)n < size && access(out, X_OK) == 0 && stat(out, &st) == 0 &&
-            S_ISREG(st.st_mode))
-            return ERR_OK;
-        path += len + (path[len] == ':');
-    }
-    return ERR_NOENT;
 }
 
 /* The words behind #!; line is changed. false: no script. */
@@ -118,7 +98,7 @@ static int follow_scripts(struct inspection *i)
             interpreter = word;
         inspect_say(i, "script", "%s, run by %s", i->program, interpreter);
         char next[INSPECT_PATH_MAX];
-        int err = find_program(interpreter, next, sizeof(next));
+        int err = cli_find_program(interpreter, next, sizeof(next));
         if (err != ERR_OK) {
             inspect_judge(i, VERDICT_UNKNOWN, NULL, "its interpreter %s is not there", interpreter);
             return ERR_NOENT;
@@ -219,7 +199,7 @@ int inspect_program(struct inspection *i, const char *name)
     i->verdict = VERDICT_UNKNOWN;
     if (e == NULL)
         return ERR_NOMEM;
-    int err = find_program(name, i->path, sizeof(i->path));
+    int err = cli_find_program(name, i->path, sizeof(i->path));
     if (err == ERR_OK && access(i->path, R_OK) != 0)
         err = ERR_IO;
     if (err != ERR_OK)

@@ -89,27 +89,12 @@ static bool is_static(const char *path)
     return !dynamic;
 }
 
-static bool find_program(const char *name, char *out, size_t size)
-{
-    if (strchr(name, '/') != NULL)
-        return snprintf(out, size, "%s", name) < (int)size;
-    const char *path = getenv("PATH");
-    while (path != NULL && *path != '\0') {
-        size_t len = strcspn(path, ":");
-        int n = snprintf(out, size, "%.*s/%s", (int)len, path, name);
-        if (n > 0 && (size_t)n < size && access(out, X_OK) == 0)
-            return true;
-        path += len + (path[len] == ':');
-    }
-    return false;
-}
-
 static void say_nothing_captured(const struct run *r, bool answered)
 {
     char path[CLI_PATH_MAX];
     struct stat st;
     const char *why = "no LLM call was seen";
-    bool found = find_program(r->argv[0], path, sizeof(path));
+    bool found = cli_find_program(r->argv[0], path, sizeof(path)) == ERR_OK;
     if (!answered)
         why = "the collector did not answer in time";
     else if (found && is_static(path))

@@ -53,7 +53,7 @@ static bool set_preload(const char *object)
         return false;
     if (others == NULL || *others == '\0')
         return setenv("LD_PRELOAD", object, 1) == 0;
-    if (strstr(others, object) != NULL)
+    if (cli_is_preloaded(others, object))
         return true;
     char *all;
     if (asprintf(&all, "%s:%s", object, others) < 0)
@@ -82,20 +82,17 @@ static void set_asan(void)
  * collector change theirs. */
 static void export_settings(void)
 {
-    char cwd[CLI_PATH_MAX];
-    bool known = getcwd(cwd, sizeof(cwd)) != NULL;
+    char absolute[CLI_PATH_MAX];
     for (int i = 0; i < OPTION_COUNT; i++) {
         enum option_id id = (enum option_id)i;
         const char *value = option_text(id);
         bool folder = id == OPTION_TRACER_DATA_DIR || id == OPTION_TRACER_RUNTIME_DIR;
-        char *absolute = NULL;
-        if (folder && *value != '\0' && *value != '/' && known &&
-            asprintf(&absolute, "%s/%s", cwd, value) > 0)
+        if (folder && *value != '\0' && *value != '/' &&
+            cli_absolute(value, absolute, sizeof(absolute)) == ERR_OK)
             setenv(option_table[i].name, absolute, 1);
         else if (strcmp(option_source(id), "environment") != 0 &&
                  strcmp(option_source(id), "default") != 0)
             setenv(option_table[i].name, value, 1);
-        free(absolute);
     }
 }
 

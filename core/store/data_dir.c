@@ -14,8 +14,10 @@ static bool make_folder(const char *path)
 {
     char part[4096];
     size_t len = strlen(path);
-    if (len == 0 || len >= sizeof(part))
+    if (len == 0 || len >= sizeof(part)) {
+        errno = ENAMETOOLONG;
         return false;
+    }
     memcpy(part, path, len + 1);
     for (char *p = part + 1; *p != '\0'; p++) {
         if (*p != '/')
@@ -28,7 +30,13 @@ static bool make_folder(const char *path)
     if (mkdir(part, 0700) != 0 && errno != EEXIST)
         return false;
     struct stat st;
-    return stat(part, &st) == 0 && S_ISDIR(st.st_mode) && access(part, W_OK | X_OK) == 0;
+    if (stat(part, &st) != 0)
+        return false;
+    if (!S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return false;
+    }
+    return access(part, W_OK | X_OK) == 0;
 }
 
 int store_make_folder(const char *dir)
@@ -71,13 +79,27 @@ static int wanted(char *out, size_t size)
 
 int store_data_dir(const char *runtime_dir, char *out, size_t size, bool *fallback)
 {
+    char substitute[4096];
     *fallback = false;
     int err = wanted(out, size);
-    if (err == ERR_OK && out[0] != '\0' && make_folder(out))
+    bool named = err == ERR_OK && out[0] != '\0';
+    if (named && make_folder(out))
         return ERR_OK;
+    int error = named ? errno : ENOENT;
     *fallback = true;
-    err = absolute(runtime_dir, out, size);
-    if (err != ERR_OK)
-        return err;
-    return make_folder(out) ? ERR_OK : ERR_IO;
+    if (!named) /* what would have been wanted */
+        snprintf(out, size, "$HOME/.local/share/llm-tracer");
+    if (runtime_dir[0] != '\0') {
+        err = absolute(runtime_dir, substitute, sizeof(substitute));
+        if (err == ERR_OK && strlen(substitute) >= size)
+            err = ERR_RANGE;
+        if (err != ERR_OK)
+            return err;
+        if (make_folder(substitute)) {
+            memcpy(out, substitute, strlen(substitute) + 1);
+            return ERR_OK;
+        }
+    }
+    errno = error;
+    return ERR_IO;
 }

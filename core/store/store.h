@@ -22,7 +22,8 @@ enum store_mode { STORE_WRITE, STORE_READ };
 
 /* The data directory: TRACER_DATA_DIR, else $XDG_DATA_HOME/llm-tracer, else
  * ~/.local/share/llm-tracer; made 0700 if missing. When it cannot be written, the runtime directory
- * is used instead (*fallback becomes true). out has room for size bytes. ERR_IO, ERR_RANGE. */
+ * is used instead (*fallback becomes true; "": there is none). out has room for size bytes. ERR_IO:
+ * out is the folder that was wanted, errno says why it is none. ERR_RANGE. */
 int store_data_dir(const char *runtime_dir, char *out, size_t size,
                    bool *fallback) WARN_UNUSED_RESULT;
 

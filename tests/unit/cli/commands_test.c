@@ -135,6 +135,68 @@ static void failed_writes_are_said(void **state)
     expect_only("list 2>&1 >&- #", 2, "llm-tracer: cannot write: Bad file descriptor\n");
 }
 
+/* Folders that are of no use are named, with the reason; relative ones count from here. */
+static void folders_are_told(void **state)
+{
+    char path[128], words[256], kept[128];
+    struct buf out;
+    (void)state;
+    snprintf(kept, sizeof(kept), "%s", getenv("TRACER_RUNTIME_DIR"));
+    snprintf(path, sizeof(path), "%s/file", dir);
+    fclose(fopen(path, "we"));
+    setenv("TRACER_DATA_DIR", path, 1);
+    setenv("TRACER_RUNTIME_DIR", path, 1);
+    snprintf(words, sizeof(words), "llm-tracer list: no data directory: %s: Not a directory", path);
+    expect("list", 2, words);
+    expect("status", 1, "Not a directory");
+    assert_int_equal(chdir(dir), 0);
+    setenv("TRACER_RUNTIME_DIR", "run", 1);
+    setenv("TRACER_DATA_DIR", "relative", 1);
+    snprintf(words, sizeof(words), "data       %s/relative", dir);
+    expect("status", 0, words);
+    snprintf(words, sizeof(words), "runtime    %s/run (0 rings)", dir);
+    expect("status", 0, words);
+    snprintf(words, sizeof(words), "export TRACER_RUNTIME_DIR='%s/run'", dir);
+    expect("env", 0, words);
+    snprintf(path, sizeof(path), "%s/llm-tracer.env", dir);
+    FILE *f = fopen(path, "we");
+    fputs("TRACER_DATA_DIR=from-file\n", f);
+    fclose(f);
+    setenv("TRACER_CONFIG", path, 1);
+    unsetenv("TRACER_DATA_DIR");
+    snprintf(words, sizeof(words), "export TRACER_DATA_DIR='%s/from-file'", dir);
+    expect("env", 0, words);
+    unsetenv("TRACER_CONFIG");
+    setenv("TRACER_RUNTIME_DIR", kept, 1);
+    buf_init(&out, 1 << 16); /* ours is in the list as a whole item, not as a part of one */
+    setenv("LD_PRELOAD", "/none/libllmtracer_preload.so.old", 1);
+    assert_int_equal(run("env 2>/dev/null #", &out), 0);
+    unsetenv("LD_PRELOAD");
+    assert_non_null(strstr(buf_str(&out), "libllmtracer_preload.so:/none/"));
+    buf_release(&out);
+}
+
+/* As execvp looks: an empty element of PATH is the current folder, folders are none. */
+static void programs_are_found_as_execvp_does(void **state)
+{
+    char path[128], kept[4096];
+    (void)state;
+    snprintf(kept, sizeof(kept), "%s", getenv("PATH"));
+    assert_int_equal(chdir(dir), 0);
+    snprintf(path, sizeof(path), "%s/folder/true", dir);
+    assert_int_equal(system("mkdir -p folder/true && cp /bin/true here-only && "
+                            "printf 'print(1)' >plain.py"),
+                     0);
+    setenv("PATH", "folder:/usr/bin:/bin", 1);
+    expect("doctor true", 0, "/bin/true");
+    expect("doctor here-only", 2, "there is no program here-only");
+    setenv("PATH", "/usr/bin:", 1);
+    expect("doctor here-only", 0, "here-only: captured");
+    expect("doctor plain.py", 2, "plain.py is not executable: try `llm-tracer doctor python3`");
+    expect("doctor ./plain.py", 2, "try `llm-tracer doctor python3`");
+    setenv("PATH", kept, 1);
+}
+
 static void the_store_is_shown(void **state)
 {
     char command[512];
@@ -287,6 +349,8 @@ int main(void)
         cmocka_unit_test(every_command_has_help),
         cmocka_unit_test(without_a_store_there_is_nothing),
         cmocka_unit_test(damaged_store_is_said),
+        cmocka_unit_test(folders_are_told),
+        cmocka_unit_test(programs_are_found_as_execvp_does),
         cmocka_unit_test(the_store_is_shown),
         cmocka_unit_test(failed_writes_are_said),
         cmocka_unit_test(losses_are_said),
