@@ -11,23 +11,26 @@ import harness
 AIMOCK = "@copilotkit/aimock@1.43.0"
 
 
-def works(command, env=None):
-    try:
-        done = subprocess.run(command, env=dict(os.environ, **(env or {})), capture_output=True,
-                              timeout=60, check=False)
-    except OSError:
-        return None
-    return done.stdout.decode().strip() if done.returncode == 0 else None
-
-
 def debian_node():
-    """Debian's node 18, which links a shared libssl; another node of the machine stands in its
-    way, since both want the same files."""
-    installed = shutil.which("node")
-    if installed and (works([installed, "--version"]) or "").startswith("v18.") and \
-            "libnode" in (works(["ldd", installed]) or ""):
-        return installed
-    return None
+    """A Debian root with Debian's node 18, which links a shared libssl: another node of this
+    machine may stand in the way of installing it. None without root or a mirror."""
+    root = os.path.join(harness.CACHE, "node18")
+    if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+        return None
+    if not os.path.exists(os.path.join(root, "made")):
+        shutil.rmtree(root, ignore_errors=True)
+        made = subprocess.run(["debootstrap", "--variant=minbase", "--include=nodejs", "bookworm",
+                               root], capture_output=True, timeout=600, check=False)
+        if made.returncode != 0:
+            return None
+        with open(os.path.join(root, "made"), "w", encoding="utf-8"):
+            pass
+    os.makedirs(os.path.join(root, "dev/shm"), exist_ok=True)
+    for source, target in ((harness.OBJECT, "preload.so"), (harness.certificate()[0], "cert.pem"),
+                           (os.path.join(harness.HERE, "clients/client.js"), "client.js"),
+                           ("/etc/hosts", "etc/hosts")):
+        shutil.copy(source, os.path.join(root, target))
+    return root
 
 
 class Aimock:
