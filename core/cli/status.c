@@ -12,6 +12,7 @@
 #include "cli/term.h"
 #include "cli/text.h"
 #include "collector/collector.h"
+#include "wire/reader.h"
 
 #define OUTPUT_MAX   ((size_t)4 * 1024 * 1024)
 #define HEARTBEAT_NS (10 * NS_PER_SEC)
@@ -150,6 +151,30 @@ static void show_collector(struct status *s)
     if (c != NULL)
         json_set(o, "counters", json_copy(c));
     json_set(s->report, "collector", o);
+}
+
+/* collector.json may be a second old: what became of a ring since is seen in the ring itself. */
+static void check_rings(struct status *s)
+{
+    const json *rings = json_get(s->collector, "rings");
+    if (json_length(rings) == 0)
+        return;
+    json *there = json_array();
+    for (const json *r = json_first(rings); r != NULL; r = json_next(r)) {
+        char path[CLI_PATH_MAX + 64];
+        const char *id = json_get_text(r, "ring_id");
+        struct ring_reader *reader = NULL;
+        snprintf(path, sizeof(path), "%s/%s%lld-%.16s", s->runtime, RING_NAME_PREFIX,
+                 (long long)figure(r, "pid"), id != NULL ? id : "");
+        if (ring_reader_new(&reader, path) != ERR_OK)
+            continue;
+        json *now = json_copy(r);
+        if (!ring_reader_alive(reader))
+            json_set_bool(now, "alive", false);
+        json_add(there, now);
+        ring_reader_free(reader);
+    }
+    json_set(s->collector, "rings", there);
 }
 
 static void show_rings(struct status *s)
@@ -366,6 +391,7 @@ static int run(int argc, char **argv)
         s->collector = collector_status_read(s->runtime);
         s->pid = collector_running(s->runtime);
         s->rings = count_rings(s->runtime);
+        check_rings(s);
         show_collector(s);
         show_rings(s);
     }

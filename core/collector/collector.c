@@ -25,7 +25,8 @@
 #define SLEEP_MS      900 /* the heart beats once a second */
 #define SWEEP_NS      (60 * NS_PER_SEC)
 #define HOUSEKEEP_NS  (900 * NS_PER_MS)
-#define TAKEOVER_MS   5000 /* a collector that announced its end needs less than that */
+#define STATUS_NS     (50 * NS_PER_MS) /* between two writes of the status that nobody waits for */
+#define TAKEOVER_MS   5000             /* a collector that announced its end needs less than that */
 
 /* The lock is an advisory one on a file that stays: the kernel frees it however the holder ends. */
 static int take_lock(const char *dir, int *out)
@@ -242,6 +243,8 @@ bool collector_step(struct collector *c)
     runs_look(c);
     if (c->now - c->housekept >= HOUSEKEEP_NS)
         housekeep(c);
+    if (c->status_due && c->now - c->told >= STATUS_NS)
+        status_write(c);
     return c->read_bytes > 0;
 }
 
@@ -260,7 +263,7 @@ static bool is_waiting(const struct collector *c)
     for (size_t i = 0; i < c->depot_count; i++)
         if (depot_waiting(c->depots[i]) || c->depots[i]->fresh != NULL)
             return true;
-    return false;
+    return c->status_due;
 }
 
 bool collector_idle(struct collector *c)

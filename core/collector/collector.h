@@ -47,7 +47,8 @@ bool collector_idle(struct collector *c);
 /* The pid of the collector that holds the lock of the runtime directory; 0: none. */
 int64_t collector_running(const char *runtime_dir);
 
-/* What the collector last wrote about itself, about once a second: {"version", "pid", "started",
+/* What the collector last wrote about itself, about once a second, when a ring is done and before
+ * a run is answered: {"version", "pid", "started",
  * "updated" (wall ns), "foreground", "runtime_dir", "data_dir", "data_fallback", "store_error"
  * (absent: none), "waiting_spans", "calls", "spans", "gaps", "gap_bytes", "lost_records",
  * "lost_bytes", "untracked", "corrupt_blocks", "unparsed", "unknown_records", "released_early",

@@ -242,10 +242,11 @@ struct collector {
     size_t held_bytes;
     size_t read_bytes; /* of the current round */
     uint32_t rings_seen;
-    int64_t now, scanned, housekept, swept, active, started;
+    int64_t now, scanned, housekept, swept, active, started, told;
     int64_t predecessor; /* wall ns: the last word of the collector before; 0: none */
     uint64_t round;
     bool marks_waiting; /* a run has ended and waits for its answer */
+    bool status_due;    /* a ring is done, which the status does not say yet */
     _Atomic bool stop;
     bool index_dirty, rows_dirty; /* something of rows.c is to be written */
 };

@@ -300,7 +300,7 @@ void rings_sweep(struct collector *c)
         unlink(path);
         add_lost(c, &r->counters);
         c->totals.rings_done++;
-        c->index_dirty = c->rows_dirty = true;
+        c->index_dirty = c->rows_dirty = c->status_due = true;
         ring_free(r);
         c->rings[i] = c->rings[--c->ring_count];
     }

@@ -198,6 +198,7 @@ static bool run_step(struct collector *c, struct run_state *run)
     }
     if (run->mark && (run->wait != 'd' || all_delivered(c))) {
         char path[4200];
+        status_write(c); /* who waits for the answer may ask for it next */
         mark_path(c->runtime_dir, run->hex, path, sizeof(path));
         unlink(path);
         run->mark = false;

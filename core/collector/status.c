@@ -116,6 +116,8 @@ static json *status_make(struct collector *c)
 void status_write(struct collector *c)
 {
     char path[4200], temp[4300];
+    c->status_due = false;
+    c->told = c->now;
     json *o = status_make(c);
     char *text = json_print_new(o);
     json_free(o);

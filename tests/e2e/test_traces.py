@@ -103,6 +103,32 @@ class Traces(unittest.TestCase):
         self.assertLess(abs(duration - took), 1)
         self.assertGreaterEqual(when(trace["end_time"]), when(span["end_time"]))
 
+    def status(self):
+        return json.loads(self.box.tool("status", "--json").stdout)
+
+    def test_status_right_behind_a_run(self):
+        for count in range(1, 4):
+            self.assertEqual(self.wrap(*self.call()).returncode, 0)
+            status = self.status()
+            self.assertEqual(status["store"]["spans"], count)
+            counters = status["collector"]["counters"]
+            self.assertEqual((counters["calls"], counters["spans"], counters["rings"]),
+                             (count, count, []))
+
+    def test_status_believes_the_rings(self):
+        """The collector is stopped, so that what it told stays as it was."""
+        process = subprocess.Popen(self.call("fault-hang", stream=True), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=self.box.preload_env())
+        def alive():
+            return [r["alive"] for r in self.status()["collector"]["counters"]["rings"]]
+        harness.wait_for(lambda: alive() == [True], 10, "the ring is told as alive")
+        self.box.collector.send_signal(signal.SIGSTOP)
+        process.kill()
+        process.wait()
+        harness.wait_for(lambda: True not in alive(), 2, "the ring is told as ended")
+        self.box.collector.send_signal(signal.SIGCONT)
+        self.box.spans(1)
+
 
 if __name__ == "__main__":
     unittest.main()
