@@ -189,6 +189,8 @@ char *text_tokens(int64_t tokens, char *out)
     return out;
 }
 
+#define COST_LEAST 1e-6 /* what is shown with two digits; less has no room */
+
 char *text_cost(double usd, char *out)
 {
     if (!isfinite(usd) || usd < 0)
@@ -201,10 +203,12 @@ char *text_cost(double usd, char *out)
         snprintf(out, TEXT_FIGURE_MAX, "$%.3f", usd);
     else if (usd >= 0.001)
         snprintf(out, TEXT_FIGURE_MAX, "$%.4f", usd);
-    else if (usd >= 0.00001)
+    else if (usd >= 0.0001)
         snprintf(out, TEXT_FIGURE_MAX, "$%.5f", usd);
+    else if (usd >= COST_LEAST)
+        snprintf(out, TEXT_FIGURE_MAX, "$%.*f", 1 - (int)floor(log10(usd)), usd);
     else
-        snprintf(out, TEXT_FIGURE_MAX, usd > 0 ? "<$0.00001" : "$0");
+        snprintf(out, TEXT_FIGURE_MAX, usd > 0 ? "<$0.000001" : "$0");
     return out;
 }
 

@@ -278,7 +278,11 @@ static void figures(void **state)
     assert_string_equal(text_tokens(1234567, out), "1.23M");
     assert_string_equal(text_cost(-1, out), "-");
     assert_string_equal(text_cost(0, out), "$0");
-    assert_string_equal(text_cost(0.0000001, out), "<$0.00001");
+    assert_string_equal(text_cost(0.0000094, out), "$0.0000094");
+    assert_string_equal(text_cost(0.0000156, out), "$0.000016");
+    assert_string_equal(text_cost(0.00001, out), "$0.000010");
+    assert_string_equal(text_cost(0.00000123, out), "$0.0000012");
+    assert_string_equal(text_cost(0.0000001, out), "<$0.000001");
     assert_string_equal(text_cost(0.000312, out), "$0.00031");
     assert_string_equal(text_cost(0.0125, out), "$0.0125");
     assert_string_equal(text_cost(12.5, out), "$12.50");
