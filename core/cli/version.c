@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "cli/cli.h"
+#include "llm/llm.h"
 #include "wire/record.h"
 
 static int run(int argc, char **argv)
@@ -9,7 +10,8 @@ static int run(int argc, char **argv)
     int count = cli_parse(&command_version, argc, argv, NULL, 0, words, 0);
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
-    printf("llm-tracer %s (wire format %d)\n", TRACER_VERSION, WIRE_VERSION);
+    printf("llm-tracer %s (wire format %d, prices %s)\n", TRACER_VERSION, WIRE_VERSION,
+           llm_price_version());
     return CLI_OK;
 }
 

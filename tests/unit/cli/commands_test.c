@@ -91,6 +91,8 @@ static void every_command_has_help(void **state)
         expect("help", 0, names[i]);
     }
     expect("--version", 0, "llm-tracer " TRACER_VERSION);
+    expect("version", 0, "prices ");
+    expect("version", 0, "genai-prices");
 }
 
 static void without_a_store_there_is_nothing(void **state)
