@@ -175,12 +175,12 @@ bool json_get_number(const json *object, const char *key, double *out)
 
 json *json_object(void)
 {
-    return node_new(cJSON_Object, SIZE_MAX, SIZE_MAX);
+    return node_build(cJSON_Object, SIZE_MAX);
 }
 
 json *json_array(void)
 {
-    return node_new(cJSON_Array, SIZE_MAX, SIZE_MAX);
+    return node_build(cJSON_Array, SIZE_MAX);
 }
 
 json *json_string(const char *text)
@@ -190,8 +190,13 @@ json *json_string(const char *text)
 
 json *json_string_n(const char *text, size_t len)
 {
-    json *value = node_new(cJSON_String, SIZE_MAX, utf8_clean_len(text, len));
-    if (value != NULL)
+    bool plain = utf8_plain_span(text, len) == len;
+    json *value = node_build(cJSON_String, plain ? len : utf8_clean_len(text, len));
+    if (value == NULL)
+        return NULL;
+    if (plain)
+        memcpy(value->valuestring, text, len);
+    else
         utf8_clean(value->valuestring, text, len);
     return value;
 }
@@ -202,7 +207,7 @@ json *json_from_int(int64_t number)
     char text[24];
     bool exact = number >= -EXACT_MAX && number <= EXACT_MAX;
     int len = exact ? 0 : snprintf(text, sizeof(text), "%lld", (long long)number);
-    json *value = node_new(cJSON_Number, SIZE_MAX, exact ? SIZE_MAX : (size_t)len);
+    json *value = node_build(cJSON_Number, exact ? SIZE_MAX : (size_t)len);
     if (value == NULL)
         return NULL;
     value->valuedouble = (double)number;
@@ -213,7 +218,7 @@ json *json_from_int(int64_t number)
 
 json *json_from_number(double number)
 {
-    json *value = node_new(isfinite(number) ? cJSON_Number : cJSON_NULL, SIZE_MAX, SIZE_MAX);
+    json *value = node_build(isfinite(number) ? cJSON_Number : cJSON_NULL, SIZE_MAX);
     if (value != NULL)
         value->valuedouble = isfinite(number) ? number : 0;
     return value;
@@ -221,12 +226,12 @@ json *json_from_number(double number)
 
 json *json_from_bool(bool value)
 {
-    return node_new(value ? cJSON_True : cJSON_False, SIZE_MAX, SIZE_MAX);
+    return node_build(value ? cJSON_True : cJSON_False, SIZE_MAX);
 }
 
 json *json_null(void)
 {
-    return node_new(cJSON_NULL, SIZE_MAX, SIZE_MAX);
+    return node_build(cJSON_NULL, SIZE_MAX);
 }
 
 static json *copy_node(const json *value, const char *name)
@@ -274,18 +279,31 @@ static char *clean_name(const char *key)
     return name;
 }
 
+/* Names the value, in its own memory if that has room. */
+static bool set_name(json *value, const char *key)
+{
+    size_t len = strlen(key);
+    if (node_name_fits(value, len) && utf8_plain_span(key, len) == len) {
+        node_name(value, key, len);
+        return true;
+    }
+    char *name = clean_name(key);
+    if (name == NULL)
+        return false;
+    node_forget_name(value);
+    value->string = name;
+    return true;
+}
+
 void json_set(json *object, const char *key, json *value)
 {
     if (value == NULL)
         return;
-    char *name = is(object, cJSON_Object) ? clean_name(key) : NULL;
-    if (name == NULL) {
+    if (!is(object, cJSON_Object) || !set_name(value, key)) {
         cJSON_Delete(value);
         return;
     }
-    json *old = json_get(object, name);
-    node_forget_name(value);
-    value->string = name;
+    json *old = json_get(object, value->string);
     if (old != NULL)
         cJSON_ReplaceItemViaPointer(object, old, value);
     else

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define NAME_SPARE    23 /* of a value that is built: the name comes later, most are short */
+#define NAME_ROOM_MAX (1 << 20)
+
 json *node_new(int type, size_t name_room, size_t text_room)
 {
     size_t name = name_room == SIZE_MAX ? 0 : name_room + 1;
@@ -21,6 +24,7 @@ json *node_new(int type, size_t name_room, size_t text_room)
     if (name > 0) {
         value->string = room;
         value->type |= cJSON_StringIsConst;
+        value->valueint = name - 1 < NAME_ROOM_MAX ? (int)name_room : NAME_ROOM_MAX;
         room[name - 1] = '\0';
     }
     if (text > 0) {
@@ -29,6 +33,30 @@ json *node_new(int type, size_t name_room, size_t text_room)
         value->valuestring[text - 1] = '\0';
     }
     return value;
+}
+
+json *node_build(int type, size_t text_room)
+{
+    json *value = node_new(type, NAME_SPARE, text_room);
+    if (value != NULL) {
+        value->string = NULL;
+        value->type &= ~cJSON_StringIsConst;
+    }
+    return value;
+}
+
+bool node_name_fits(const json *value, size_t len)
+{
+    return len <= (size_t)value->valueint;
+}
+
+void node_name(json *value, const char *name, size_t len)
+{
+    node_forget_name(value);
+    value->string = (char *)(value + 1);
+    value->type |= cJSON_StringIsConst;
+    memmove(value->string, name, len); /* it may be its own */
+    value->string[len] = '\0';
 }
 
 /* cJSON's list: the first child's prev is the last child. */
