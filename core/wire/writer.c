@@ -45,27 +45,23 @@ static enum take take_one(struct ring_writer *w, uint32_t index, uint32_t need, 
     return TAKE_OK;
 }
 
-/* One round over the reserved blocks, beginning with the thread's own. */
+/* One round over the reserved blocks: the thread's own, then from the first on, so that those are
+ * used which were emptied lately and are in the caches, and the others' memory goes back. */
 __attribute__((noinline)) static enum take search(struct ring_writer *w, uint32_t need,
                                                   uint32_t tid, struct ring_place *out)
 {
     uint32_t count = atomic_load_explicit(&w->header->blocks_reserved, memory_order_acquire);
     if (count > w->blocks_max)
         count = w->blocks_max;
-    if (count == 0)
-        return TAKE_NO;
-    uint32_t start = (hint ? hint - 1 : tid) % count;
-    enum take worst = TAKE_NO;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t index = start + i < count ? start + i : start + i - count;
-        enum take result = take_one(w, index, need, tid, out);
-        if (result == TAKE_OK) {
-            hint = index + 1;
-            return TAKE_OK;
-        }
-        if (result == TAKE_BUSY)
-            worst = TAKE_BUSY;
+    const uint32_t own = hint ? hint - 1 : tid % RING_BLOCKS_FIRST;
+    enum take worst = own < count ? take_one(w, own, need, tid, out) : TAKE_NO;
+    for (uint32_t i = 0; i < count && worst != TAKE_OK; i++) {
+        enum take result = take_one(w, i, need, tid, out);
+        if (result != TAKE_NO)
+            worst = result;
     }
+    if (worst == TAKE_OK)
+        hint = out->index + 1;
     return worst;
 }
 
