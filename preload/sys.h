@@ -3,49 +3,18 @@
 #ifndef TRACER_PRELOAD_SYS_H
 #define TRACER_PRELOAD_SYS_H
 
-#if defined(__x86_64__)
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
-{
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
-#elif defined(__aarch64__)
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long x8 __asm__("x8") = number;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc 0"
-                     : "+r"(x0)
-                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
-                     : "memory", "cc");
-    return x0;
-}
-#else
-#error "preload/ knows the system calls of x86-64 and aarch64"
-#endif
+#include "wire/sys_call.h"
 
 /* number is __NR_something: a bare name could be a poisoned one. */
-#define SYS0(number)             sys_call(number, 0, 0, 0, 0, 0, 0)
-#define SYS1(number, a)          sys_call(number, (long)(a), 0, 0, 0, 0, 0)
-#define SYS2(number, a, b)       sys_call(number, (long)(a), (long)(b), 0, 0, 0, 0)
-#define SYS3(number, a, b, c)    sys_call(number, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define SYS4(number, a, b, c, d) sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define SYS0(number)             sys_call6(number, 0, 0, 0, 0, 0, 0)
+#define SYS1(number, a)          sys_call6(number, (long)(a), 0, 0, 0, 0, 0)
+#define SYS2(number, a, b)       sys_call6(number, (long)(a), (long)(b), 0, 0, 0, 0)
+#define SYS3(number, a, b, c)    sys_call6(number, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define SYS4(number, a, b, c, d) sys_call6(number, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 #define SYS5(number, a, b, c, d, e)                                                                \
-    sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+    sys_call6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 #define SYS6(number, a, b, c, d, e, f)                                                             \
-    sys_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+    sys_call6(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static inline int sys_open(const char *path, int flags)
 {
