@@ -22,8 +22,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
     [OPTION_TRACING_ENABLED] = {"TRACING_ENABLED", OPTION_BOOL, "true", 0, 0, NULL, NULL,
                                 "false turns everything off: every hook passes straight through."},
     [OPTION_TRACER_ENDPOINTS] = {"TRACER_ENDPOINTS", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
-                                 "Further endpoints to capture: host[:port][/path],... with * and "
-                                 "? as in file names; * alone is everything."},
+                                 "Further endpoints to capture: [host][:port][/path],... or base "
+                                 "URLs. A path means what lies under it too, unless it has * or ? "
+                                 "as in file names; * alone is everything."},
     [OPTION_TRACER_CAPTURE_CONTENT] = {"TRACER_CAPTURE_CONTENT", OPTION_CHOICE, "full", 0, 0,
                                        "full|metadata", NULL,
                                        "full keeps prompts and answers, metadata leaves them out."},

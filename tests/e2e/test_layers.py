@@ -122,6 +122,23 @@ class Layers(unittest.TestCase):
         self.assertEqual(span["request_model"], "gpt-4o-mini")
         self.assertEqual(span["status_code"], 404)
 
+    def test_endpoints_as_people_write_them(self):
+        """A base URL as it was pasted, a path only, a host in another case; not what looks alike."""
+        body = json.dumps(CALLS[0][1])
+        port = self.endpoint.plain.rsplit(":", 1)[1]
+        cases = ((f"http://localhost:{port}/my", 1), ("x.example, /my/api/", 1),
+                 (f"LOCALHOST:{port}", 2))
+        for item, count in cases:
+            with self.subTest(item):
+                box = harness.Sandbox()
+                self.addCleanup(box.close)
+                for target in ("/myapi?like=/my/api", "/my/api?k=v"):
+                    done = box.run(["curl", "-sS", "-d", body, f"http://localhost:{port}{target}"],
+                                   env={"TRACER_ENDPOINTS": item})
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual([s["request_model"] for s in box.spans(count)],
+                                 ["gpt-4o-mini"] * count)
+
     def test_two_programs_at_once(self):
         words = [self.endpoint.secure] + [w for path, body, _ in CALLS[:4]
                                           for w in (path, json.dumps(body))]
