@@ -89,22 +89,24 @@ static void check_losses(struct status *s)
     char bytes[TEXT_FIGURE_MAX];
     if (figure(c, "lost_records") > 0)
         problem(s,
-                "%lld records (%s) found no room in shared memory: raise TRACER_RING_MAX_MB, or "
+                "%lld record%s (%s) found no room in shared memory: raise TRACER_RING_MAX_MB, or "
                 "give /dev/shm more room",
-                (long long)figure(c, "lost_records"), text_bytes(figure(c, "lost_bytes"), bytes));
+                (long long)figure(c, "lost_records"), plural(figure(c, "lost_records")),
+                text_bytes(figure(c, "lost_bytes"), bytes));
     if (figure(c, "corrupt_blocks") > 0)
-        problem(s, "%lld blocks of shared memory did not hold together and were left out",
-                (long long)figure(c, "corrupt_blocks"));
+        problem(s, "%lld block%s of shared memory did not hold together and %s left out",
+                (long long)figure(c, "corrupt_blocks"), plural(figure(c, "corrupt_blocks")),
+                figure(c, "corrupt_blocks") == 1 ? "was" : "were");
     if (figure(c, "untracked") > 0)
-        problem(s, "%lld connections were too many at once to follow",
-                (long long)figure(c, "untracked"));
+        problem(s, "%lld connection%s too many at once to follow",
+                (long long)figure(c, "untracked"), figure(c, "untracked") == 1 ? " was" : "s were");
     for (const json *e = json_first(json_get(c, "http2")); e != NULL; e = json_next(e)) {
         int64_t count = 0;
         if (json_int(e, &count) && count > 0)
             problem(s,
-                    "%lld connections to %.200s spoke HTTP/2, which is not captured yet: make the "
-                    "program use HTTP/1.1 (curl --http1.1)",
-                    (long long)count, json_key(e));
+                    "%lld connection%s to %.200s spoke HTTP/2, which is not decoded: use "
+                    "--http1.1, or TRACER_HOOKS=curl for programs on libcurl",
+                    (long long)count, plural(count), json_key(e));
     }
     if (json_get_text(c, "store_error") != NULL)
         problem(s, "the collector cannot write the store: %.300s", json_get_text(c, "store_error"));
@@ -125,8 +127,8 @@ static void show_collector(struct status *s)
         line(s, "collector", "not running (it starts with the next traced call)");
         if (s->rings > 0)
             problem(
-                s, "%lld processes wrote what no collector has read: `llm-tracer collect` reads it",
-                (long long)s->rings);
+                s, "%lld process%s wrote what no collector has read: `llm-tracer collect` reads it",
+                (long long)s->rings, s->rings == 1 ? "" : "es");
     } else if (!told) {
         line(s, "collector", "running (pid %lld)", (long long)s->pid);
     } else {
@@ -268,14 +270,15 @@ static int show_delivery(void *user, const struct delivery_state *d)
     char age[TEXT_FIGURE_MAX];
     if (d->destination.project_id != NULL)
         snprintf(project, sizeof(project), " (project %.100s)", d->destination.project_id);
-    line(s, "delivery", "%.40s %.300s%s: %lld waiting, %lld delivered, %lld rejected", kind, url,
-         project, (long long)d->waiting, (long long)d->delivered, (long long)d->rejected);
+    line(s, "delivery", "%.40s %.300s%s: %lld waiting, %lld write%s delivered, %lld rejected", kind,
+         url, project, (long long)d->waiting, (long long)d->delivered, plural(d->delivered),
+         (long long)d->rejected);
     if (d->last_error != NULL)
         problem(s, "%.40s %.300s: %.500s (%s ago)%s", kind, url, d->last_error,
                 text_age(s->term.now - d->last_error_time, age), advice(d->last_error));
     else if (d->rejected > 0)
-        problem(s, "%.40s %.300s refused %lld entries for good; they are kept here only", kind, url,
-                (long long)d->rejected);
+        problem(s, "%.40s %.300s refused %lld write%s for good; what they told is kept here only",
+                kind, url, (long long)d->rejected, plural(d->rejected));
     json *o = json_object();
     json_set_text(o, "kind", kind);
     json_set_text(o, "url", url);
@@ -297,8 +300,10 @@ static void show_store(struct status *s)
     int err = store_data_dir(s->runtime, s->data, sizeof(s->data), &fallback);
     json_set(s->report, "deliveries", json_array());
     if (err != ERR_OK) {
-        problem(s, "no data directory: %s; set TRACER_DATA_DIR to a folder that can be written",
-                err_str(err));
+        problem(s,
+                "no data directory: %.300s: %s; set TRACER_DATA_DIR to a folder that can be "
+                "written",
+                s->data, err == ERR_IO ? strerror(errno) : err_str(err));
         return;
     }
     line(s, "data", "%s", s->data);

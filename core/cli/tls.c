@@ -142,10 +142,10 @@ static bool say_libraries(struct inspection *i, const struct libraries *l)
     if (curl && !hooked)
         inspect_say(i, "TLS", "libcurl (%s): captured in libcurl's own layer",
                     libraries_find(l, "libcurl")->name);
-    if (curl)
+    if (curl && hooked) /* elsewhere that layer is what is used */
         inspect_say(i, "note",
-                    "what libcurl speaks as HTTP/2 is not captured (with the curl "
-                    "command: --http1.1)");
+                    "HTTP/2 is decoded in libcurl's own layer only: use --http1.1, or "
+                    "TRACER_HOOKS=curl for programs on libcurl");
     return hooked || curl;
 }
 
