@@ -99,10 +99,10 @@ void show_head(const struct trace *t, const struct tree *tree, const char *comma
     put_title(t, term, out);
     put_figures(t, tree, term, out);
     if (command != NULL) {
-        text_escape(&line, command, strlen(command), TEXT_LINE);
         if (processes > 1)
-            term_putf(&line, " (pid %lld and %zu more)", (long long)pid, processes - 1);
-        else
+            term_putf(&line, "%zu processes: ", processes);
+        text_escape(&line, command, strlen(command), TEXT_LINE);
+        if (processes == 1)
             term_putf(&line, " (pid %lld)", (long long)pid);
         put_line(&line, term, PAINT_DIM, out);
     }
@@ -129,9 +129,10 @@ struct showing {
     struct tree tree;
     struct term term;
     struct buf out;
-    char *command; /* of the first span that has one */
+    char *command; /* of the first process */
     int64_t pid;
     struct map pids;
+    struct buf programs; /* their names, by first call */
     bool first;
 };
 
@@ -150,13 +151,27 @@ static char *join_argv(const struct span *s)
     return buf_take(&line);
 }
 
+static void add_program(struct buf *out, const struct span *s)
+{
+    const char *text = json_text(json_at(s->process.argv, 0));
+    if (text == NULL || *text == '\0')
+        text = s->process.exe != NULL ? s->process.exe : "?";
+    const char *slash = strrchr(text, '/');
+    if (slash != NULL && slash[1] != '\0')
+        text = slash + 1;
+    if (out->len > 0)
+        buf_append_cut(out, ", ", 2);
+    buf_append_cut(out, text, strlen(text));
+}
+
 static int collect_span(void *user, const struct span *s)
 {
     struct showing *w = user;
-    if (s->process.pid > 0) {
-        int64_t pid = s->process.pid;
+    int64_t pid = s->process.pid;
+    if (pid > 0 && map_get(&w->pids, &pid, sizeof(pid)) == NULL) {
         if (map_set(&w->pids, &pid, sizeof(pid), w) != ERR_OK)
             return ERR_NOMEM;
+        add_program(&w->programs, s);
         if (w->command == NULL) {
             w->command = join_argv(s);
             w->pid = pid;
@@ -207,7 +222,8 @@ static int show_trace(struct showing *w, bool messages, bool as_json)
         return cli_error(&command_show, "cannot read the spans: %s", err_str(err));
     if (as_json)
         return print_json(w);
-    show_head(w->trace, &w->tree, w->command, w->pid, w->pids.count, &w->term, &w->out);
+    show_head(w->trace, &w->tree, w->pids.count > 1 ? buf_str(&w->programs) : w->command, w->pid,
+              w->pids.count, &w->term, &w->out);
     tree_print(&w->tree, w->trace->start_time, w->trace->end_time, &w->term, &w->out);
     if (messages)
         err = store_each_span(w->store, w->trace->trace_id, print_messages, w);
@@ -281,6 +297,7 @@ static int run(int argc, char **argv)
     if (w.store == NULL)
         return code;
     buf_init(&w.out, OUTPUT_MAX);
+    buf_init(&w.programs, 4096);
     tree_init(&w.tree);
     map_init(&w.pids);
     code = find(&w, count == 1 ? words[0] : NULL);
@@ -291,6 +308,7 @@ static int run(int argc, char **argv)
     trace_free(w.trace);
     free(w.command);
     buf_release(&w.out);
+    buf_release(&w.programs);
     store_close(w.store);
     return code;
 }

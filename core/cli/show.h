@@ -4,7 +4,8 @@
 
 #include "cli/tree.h"
 
-/* command: the process's command line as it is, or NULL; processes: how many made the spans. */
+/* processes: how many made the spans; command: the command line of the only one, else their names;
+ * may be NULL. */
 void show_head(const struct trace *t, const struct tree *tree, const char *command, int64_t pid,
                size_t processes, const struct term *term, struct buf *out);
 

@@ -115,12 +115,16 @@ static json *reduce_argv(json *argv, bool content)
     return clean;
 }
 
+/* The command line as a name: the program without its folder. */
 static char *join(const json *argv)
 {
     struct buf out;
     buf_init(&out, COMMAND_MAX);
     for (json *arg = json_first(argv); arg != NULL; arg = json_next(arg)) {
         const char *text = json_text(arg);
+        const char *slash = text != NULL && arg == json_first(argv) ? strrchr(text, '/') : NULL;
+        if (slash != NULL && slash[1] != '\0')
+            text = slash + 1;
         if (out.len > 0)
             buf_append_cut(&out, " ", 1);
         if (text != NULL)

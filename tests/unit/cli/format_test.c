@@ -123,7 +123,8 @@ static void render(int number, const struct term *term, bool messages, struct bu
         span_free(s);
     }
     assert_int_equal(tree_link(&tree), ERR_OK);
-    show_head(t, &tree, "python research.py", 4242, number == 2 ? 3 : 1, term, out);
+    show_head(t, &tree, number == 2 ? "curl, curl, python3" : "python research.py", 4242,
+              number == 2 ? 3 : 1, term, out);
     tree_print(&tree, t->start_time, t->end_time, term, out);
     for (size_t i = 0; i < SAMPLE_SPANS && messages; i++) {
         if (sample_spans[i].trace != number)
