@@ -16,8 +16,8 @@ class Try(unittest.TestCase):
     def run_try(self, *words, home):
         env = {k: v for k, v in os.environ.items() if not k.startswith(("TRACER_", "XDG_"))}
         return subprocess.run([os.path.join(harness.ROOT, "scripts", "try"), *words],
-                              env=dict(env, HOME=home), capture_output=True, timeout=600,
-                              check=False, text=True)
+                              env=dict(env, HOME=home, TRACER_RUNTIME_DIR=self.box.runtime),
+                              capture_output=True, timeout=600, check=False, text=True)
 
     def setUp(self):
         self.box = harness.Sandbox(collect=False)
