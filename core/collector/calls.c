@@ -18,22 +18,55 @@ static void fresh_add(struct call *call)
     d->fresh = call;
 }
 
-void call_settled(struct call *call)
+/* Out of the list that it is in. */
+static void leave_list(struct call *call)
 {
-    if (!call->fresh)
+    struct depot *d = call->conn->ring->depot;
+    if (!call->fresh && !call->shown)
         return;
-    call->fresh = false;
     if (call->prev != NULL)
         call->prev->next = call->next;
+    else if (call->fresh)
+        d->fresh = call->next;
     else
-        call->conn->ring->depot->fresh = call->next;
+        d->shown = call->next;
     if (call->next != NULL)
         call->next->prev = call->prev;
+    else if (call->shown)
+        d->shown_last = call->prev;
+    call->fresh = call->shown = false;
+}
+
+void call_looked_at(struct call *call)
+{
+    struct depot *d = call->conn->ring->depot;
+    leave_list(call);
+    call->shown = true;
+    call->next = NULL;
+    call->prev = d->shown_last;
+    if (call->prev != NULL)
+        call->prev->next = call;
+    else
+        d->shown = call;
+    d->shown_last = call;
+    call->looked = d->collector->now;
+}
+
+uint64_t call_progress(const struct call *call)
+{
+    return call->bytes + (uint64_t)call->seen->status_code;
+}
+
+void call_settled(struct call *call)
+{
+    call_looked_at(call);
+    call->written = call->looked;
+    call->told = call_progress(call);
 }
 
 static void call_free(struct call *call)
 {
-    call_settled(call);
+    leave_list(call);
     if (call->trace != NULL)
         call->trace->open--;
     call->conn->ring->open_calls--;
@@ -188,7 +221,7 @@ struct span *call_snapshot(struct call *call)
         return NULL;
     struct llm_call copy = *call->seen; /* span_from_call takes the JSON over, copies the texts */
     copy.input = json_copy(call->seen->input);
-    copy.output = json_copy(call->seen->output);
+    copy.output = llm_parser_output(call->parser);
     copy.metadata = json_copy(call->seen->metadata);
     copy.price = json_copy(call->seen->price);
     copy.finish_reasons = json_copy(call->seen->finish_reasons);

@@ -19,6 +19,9 @@
 #define BACKOFF_MAX (30 * NS_PER_SEC)
 #define PURGE_NS    (60 * NS_PER_SEC)
 #define NS_PER_DAY  (86400 * NS_PER_SEC)
+/* How running calls are written again: see next_changed. */
+#define SHOW_NS    NS_PER_SEC
+#define SHOW_BYTES (1u << 20) /* with one commit */
 
 static void export_notice(void *user, const char *text)
 {
@@ -173,11 +176,16 @@ bool depot_full(const struct depot *d)
     return d->unstored_bytes > UNSTORED_BYTES_MAX && d->error != NULL;
 }
 
+static bool shown_due(const struct depot *d)
+{
+    return d->shown != NULL && d->collector->now - d->shown->looked >= SHOW_NS;
+}
+
 bool depot_due(const struct depot *d)
 {
     if (d->collector->now < d->retry_at)
         return false;
-    if (!depot_waiting(d) && d->fresh == NULL)
+    if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d))
         return false;
     return d->hurry || d->collector->now - d->committed >= COMMIT_NS ||
            d->span_count >= COMMIT_SPANS || d->read_bytes >= COMMIT_BYTES;
@@ -230,22 +238,57 @@ static int put_spans(struct depot *d)
     return ERR_OK;
 }
 
+static int put_call(struct depot *d, struct call *call)
+{
+    struct span *s = call_snapshot(call);
+    if (s == NULL)
+        return ERR_NOMEM;
+    const struct process *p = &call->conn->ring->process;
+    int err = store_put_span(d->store, s, p->destinations, p->destination_count);
+    span_free(s);
+    return err;
+}
+
 /* Calls that have lasted longer than a group are shown as running. */
 static int put_open(struct depot *d, int64_t before)
 {
     for (struct call *call = d->fresh; call != NULL; call = call->next) {
         if (call->began > before)
             continue;
-        struct span *s = call_snapshot(call);
-        if (s == NULL)
-            return ERR_NOMEM;
-        const struct process *p = &call->conn->ring->process;
-        int err = store_put_span(d->store, s, p->destinations, p->destination_count);
-        span_free(s);
+        int err = put_call(d, call);
         if (err != ERR_OK)
             return err;
     }
     return ERR_OK;
+}
+
+/* The next running call of which the store does not show all there is, or NULL. Each is looked at
+ * once a second; one with much to write is written less often, a megabyte a second at most. */
+static struct call *next_changed(struct depot *d)
+{
+    while (shown_due(d)) {
+        struct call *call = d->shown;
+        int64_t pause = SHOW_NS + (int64_t)(call->bytes >> 10) * NS_PER_MS;
+        if (call_progress(call) != call->told && d->collector->now - call->written >= pause)
+            return call;
+        call_looked_at(call);
+    }
+    return NULL;
+}
+
+static int put_shown(struct depot *d)
+{
+    int err = ERR_OK;
+    size_t bytes = 0;
+    for (struct call *call; err == ERR_OK && bytes < SHOW_BYTES;) {
+        call = next_changed(d);
+        if (call == NULL)
+            break;
+        err = put_call(d, call);
+        bytes += call->bytes;
+        call_settled(call);
+    }
+    return err;
 }
 
 static bool rings_ready(struct depot *d)
@@ -270,6 +313,8 @@ static int write_all(struct depot *d, int64_t before)
         err = put_spans(d);
     if (err == ERR_OK)
         err = put_open(d, before);
+    if (err == ERR_OK)
+        err = put_shown(d);
     if (err == ERR_OK)
         err = put_traces(d, true);
     struct collector *c = d->collector;
@@ -315,6 +360,8 @@ static bool needs_write(struct depot *d, int64_t before)
     for (struct call *call = d->fresh; call != NULL; call = call->next)
         if (call->began <= before)
             return true;
+    if (next_changed(d) != NULL)
+        return true;
     return d == c->depots[0] && c->rows_dirty;
 }
 
@@ -353,6 +400,8 @@ int depot_commit(struct depot *d)
         if (err != ERR_OK) {
             depot_failed(d, "cannot be written");
             store_rollback(d->store);
+            for (struct call *call = d->shown; call != NULL; call = call->next)
+                call->told = 0; /* what was written of it may be undone */
             return ERR_IO;
         }
         written(d, before);

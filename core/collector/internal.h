@@ -100,7 +100,11 @@ struct call {
     uint8_t active[TRACE_ID_LEN + SPAN_ID_LEN];
     bool has_active;
     bool fresh;               /* in the depot's list of calls that the store does not know */
+    bool shown;               /* in its list of those that the store shows as running */
     struct call *next, *prev; /* of that list */
+    int64_t looked;           /* boot ns: for something new, while shown */
+    int64_t written;          /* boot ns: as far as it had come */
+    uint64_t told;            /* call_progress then */
 };
 
 /* A record that waits for earlier ones of its stream. */
@@ -201,6 +205,7 @@ struct depot {
     struct kept_list kept; /* released by the next commit */
     bool hurry;            /* commit at once */
     struct call *fresh;
+    struct call *shown, *shown_last; /* by the time of the last look */
     int64_t committed, retry_at, opened_at;
     int64_t backoff;
     char *error;
@@ -286,8 +291,12 @@ extern const struct http_handler call_handler;
 /* A span of the call as far as it is known; NULL: no memory. The trace must be placed. */
 struct span *call_snapshot(struct call *call);
 bool call_place(struct call *call, const struct llm_call *seen);
-/* The store knows of the call: it leaves the list of fresh ones. */
+/* Changes whenever there is more to be seen of the call. */
+uint64_t call_progress(const struct call *call);
+/* The store shows the call as it is now: it is the last of those to look at again. */
 void call_settled(struct call *call);
+/* Nothing to show: it is the last to look at again. */
+void call_looked_at(struct call *call);
 
 /* traces.c */
 struct trace_state *trace_get(struct ring *r, const struct group_result *place, int64_t start);

@@ -90,6 +90,9 @@ struct llm_call *llm_parser_request_end(struct llm_parser *p, const struct http_
 void llm_parser_response(struct llm_parser *p, const struct http_exchange *x);
 /* Returns true when the call's visible state changed in a way worth showing of an open span. */
 bool llm_parser_response_body(struct llm_parser *p, const char *data, size_t len, int64_t time);
+/* The answer as far as it has come, in the form of llm_call's output: new memory, NULL when nothing
+ * was said yet. Between llm_parser_request_end and llm_parser_end. */
+json *llm_parser_output(const struct llm_parser *p);
 /* The exchange ended, in whatever way x->how says: everything is filled in, cost included. The
  * caller owns the call (llm_call_free); NULL: no inference. Frees nothing else. */
 struct llm_call *llm_parser_end(struct llm_parser *p, const struct http_exchange *x);

@@ -237,6 +237,19 @@ static void read_end(struct llm_parser *p, const struct http_exchange *x)
     llm_error(p, ends[x->how].type, ends[x->how].message);
 }
 
+json *llm_parser_output(const struct llm_parser *p)
+{
+    if (!p->call)
+        return NULL;
+    if (p->call->output)
+        return json_copy(p->call->output);
+    if (!answer_has_content(&p->answer))
+        return NULL;
+    json *output = json_object();
+    json_set(output, "messages", answer_messages(&p->answer, NULL));
+    return output;
+}
+
 static void put_together(struct llm_parser *p)
 {
     struct llm_call *call = p->call;

@@ -129,6 +129,32 @@ class Traces(unittest.TestCase):
         self.box.collector.send_signal(signal.SIGCONT)
         self.box.spans(1)
 
+    def test_running_span_moves(self):
+        process = subprocess.Popen(self.call("fault-slow-400", stream=True),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=self.box.preload_env())
+        harness.wait_for(self.box.all_spans, 10, "an open span")
+        seen, texts = set(), set()
+        end = time.monotonic() + 3.5
+        while time.monotonic() < end:
+            (span,) = self.box.all_spans()
+            self.assertNotIn("end_time", span)
+            seen.add(span.get("chunk_count", 0))
+            if "output_data" in span:
+                self.assertIn("ttft_ms", span)
+                (part,) = span["output_data"]["messages"][0]["parts"]
+                texts.add(part["content"])
+            time.sleep(0.1)
+        process.wait()
+        (whole,) = self.box.spans(1)
+        self.assertGreaterEqual(len(seen), 3, seen)
+        self.assertLessEqual(len(seen), 5, seen)
+        self.assertGreaterEqual(len(texts), 2, texts)
+        (part,) = whole["output_data"]["messages"][0]["parts"]
+        for text in texts:
+            self.assertTrue(part["content"].startswith(text))
+        self.assertGreater(whole["chunk_count"], max(seen))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -166,6 +166,88 @@ static void test_process_collected_late(void **state)
     collector_free(c);
 }
 
+static void put_chunk(struct line *l, const char *text)
+{
+    char data[512], chunk[600];
+    int n =
+        snprintf(data, sizeof(data),
+                 "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"model\":\"gpt-4o\","
+                 "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"}}]}\n\n",
+                 text);
+    n = snprintf(chunk, sizeof(chunk), "%x\r\n%s\r\n", (unsigned)n, data);
+    line_put(l, WIRE_DATA_IN, chunk, (size_t)n);
+}
+
+/* The span as the store has it: still running, with so many chunks and that text. */
+static void expect_running(int64_t chunks, const char *text)
+{
+    spans_free(&spans);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    const struct span *s = spans.items[0];
+    assert_int_equal(s->end_time, 0);
+    assert_int_equal(s->chunk_count, chunks);
+    assert_true(s->ttft_ms >= 0);
+    const char *said = json_text(json_path(s->output_data, "messages.0.parts.0.content"));
+    assert_non_null(said);
+    assert_string_equal(said, text);
+}
+
+static int count_waiting(void *user, const struct delivery_state *state)
+{
+    *(int64_t *)user += state->waiting;
+    return 0;
+}
+
+static int64_t outbox_count(void)
+{
+    int64_t waiting = 0;
+    struct store *s;
+    assert_int_equal(store_open(&s, place.data, STORE_READ, NULL), ERR_OK);
+    assert_true(store_each_delivery(s, count_waiting, &waiting) >= 0);
+    store_close(s);
+    return waiting;
+}
+
+/* A stream shows how far it has come, at most once a second, and only in the store. */
+static void test_running_span_moves(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"url=http://127.0.0.1:9", "key=project-x", NULL};
+    static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                               "Transfer-Encoding: chunked\r\n\r\n";
+    static const char done[] = "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+    struct ring_writer w = {0};
+    struct line l;
+    char text[4096];
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, texts);
+    line_open(&l, &w, 1);
+    int n = make_request(text, sizeof(text), "count", true);
+    line_put(&l, WIRE_DATA_OUT, text, (size_t)n);
+    line_put(&l, WIRE_DATA_IN, head, sizeof(head) - 1);
+    put_chunk(&l, "one");
+    settle(c, 250);
+    expect_running(1, "one");
+    put_chunk(&l, ", two");
+    settle(c, 300);
+    expect_running(1, "one"); /* not yet */
+    put_chunk(&l, ", three");
+    settle(c, 900);
+    expect_running(3, "one, two, three");
+    assert_int_equal(outbox_count(), 2); /* the trace and the span, each new */
+    line_put(&l, WIRE_DATA_IN, done, sizeof(done) - 1);
+    settle(c, 250);
+    spans_free(&spans);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    assert_true(spans.items[0]->end_time > 0);
+    assert_false(spans.items[0]->partial);
+    assert_int_equal(outbox_count(), 3);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +255,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_process_outlives_its_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_collected_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_process_collected_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_running_span_moves, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
