@@ -155,11 +155,74 @@ static void too_large_is_refused(void **state)
     assert_int_equal(put_numbered(&w, 1, 0, payload, 8), -EBADF);
 }
 
+/* After a burst that made the ring grow, only its first blocks are written to again. */
+static void emptied_blocks_come_first(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    static struct seen s;
+    s = (struct seen){.intact = true};
+    static uint8_t payload[RING_BLOCK_SIZE / 2];
+    uint64_t which = 0;
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < (round == 0 ? 12 : 2); i++) {
+            fill_payload(payload, sizeof(payload), 3, which);
+            assert_int_equal(put_numbered(&w, 3, which++, payload, sizeof(payload)), 0);
+        }
+        assert_true(ring_reader_poll(r, SIZE_MAX, see, &s) >= 0);
+        if (round > 0)
+            assert_true(w.table[RING_BLOCKS_FIRST + 1].committed == 0);
+        for (int i = 0; i < s.records; i++)
+            ring_reader_release(r, s.positions[i]);
+        s.records = 0;
+        ring_reader_reclaim(r);
+    }
+    assert_true(s.intact);
+    assert_true(w.header->blocks_reserved > RING_BLOCKS_FIRST);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+}
+
+/* Records put together in the ring: the room asked for is an upper bound, what counts is written.
+ */
+static void held_records_come_back(void **state)
+{
+    (void)state;
+    struct ring_writer w;
+    struct ring_reader *r;
+    struct ring_place place;
+    static struct seen s;
+    s = (struct seen){.intact = true};
+    assert_int_equal(open_writer(&w, dir, 8 * MB), 0);
+    assert_int_equal(ring_reader_new(&r, w.path), 0);
+    for (uint32_t i = 0; i < 1000; i++) {
+        struct wire_record head = {.type = WIRE_DATA_OUT, .time = 1, .conn = 5, .offset = i};
+        uint8_t *to = ring_writer_hold(&w, 300, own_tid(), &place);
+        assert_non_null(to);
+        head.length = i % 301;
+        fill_payload(to, head.length, 5, i);
+        ring_writer_commit(&w, &place, &head);
+    }
+    assert_int_equal(ring_reader_poll(r, SIZE_MAX, see, &s), 1001);
+    assert_int_equal(s.sum, 999 * 1000 / 2);
+    assert_true(s.intact);
+    assert_null(ring_writer_hold(&w, RING_PAYLOAD_MAX + 1, own_tid(), &place));
+    assert_int_equal(w.header->lost_records, 1);
+    ring_reader_free(r);
+    ring_writer_discard(&w);
+    assert_null(ring_writer_hold(&w, 8, own_tid(), &place));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_come_back),
         cmocka_unit_test(blocks_are_used_again),
+        cmocka_unit_test(emptied_blocks_come_first),
+        cmocka_unit_test(held_records_come_back),
         cmocka_unit_test(data_is_split),
         cmocka_unit_test(too_large_is_refused),
     };
