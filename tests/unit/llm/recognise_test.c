@@ -105,6 +105,27 @@ static void endpoints_of_the_user(void **state)
                             cases[i].expected);
 }
 
+/* Captured by the name that TLS was told, whatever the Host header says. */
+static void endpoints_by_the_name_of_tls(void **state)
+{
+    struct http_head *head = test_calloc(1, sizeof(*head));
+    struct route r;
+    (void)state;
+    head->method = "POST";
+    head->target = "/ask";
+    head->header_count = 1;
+    head->headers[0] = (struct http_header){"host", "other.host"};
+    assert_true(route_find(&r, head, "llm.corp", "LLM.corp:443", true));
+    assert_string_equal(r.host, "other.host");
+    assert_false(route_find(&r, head, "llm.corp", "llm.corp/ask", true));
+    assert_false(route_find(&r, head, "llm.corp", "llm.corp", false));
+    head->header_count = 0;
+    assert_true(route_find(&r, head, "llm.corp", "llm.corp/ask", false));
+    assert_true(route_find(&r, head, NULL, "/ask", false));
+    assert_string_equal(r.host, "");
+    test_free(head);
+}
+
 static void every_api_of_ours_is_in_the_table_once(void **state)
 {
     (void)state;
@@ -153,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(endpoints_of_the_table),
         cmocka_unit_test(endpoints_of_the_user),
+        cmocka_unit_test(endpoints_by_the_name_of_tls),
         cmocka_unit_test(every_api_of_ours_is_in_the_table_once),
         cmocka_unit_test(bodies_of_unknown_kind),
     };
