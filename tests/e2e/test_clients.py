@@ -69,11 +69,12 @@ class Clients(unittest.TestCase):
             self.assertGreater(span["duration_ms"], 0)
         self.box.clean([harness.SECRET])
 
-    def both(self, command, secure="openssl"):
+    def both(self, command, secure="openssl", env=None):
+        self.box.env.update(env or {})
         with self.subTest("http"):
             self.check(command, self.endpoint.plain, "libc")
         self.box.close()
-        self.box = harness.Sandbox()
+        self.box = harness.Sandbox(env=env)
         with self.subTest("https"):
             self.check(command, self.endpoint.secure, secure)
 
