@@ -106,6 +106,36 @@ static int check_delivery(void *user, const struct delivery_state *state)
     return 0;
 }
 
+/* A trace that got a later span ends again; the same end, or an earlier one, is no news. */
+static void test_trace_ends_later(void **state)
+{
+    struct store *s = open_store(*state);
+    int64_t to = new_destination(s, "http://a");
+    static const struct {
+        int64_t end, stored;
+        int entries;
+    } steps[] = {{2 * NS, 2 * NS, 2}, {2 * NS, 2 * NS, 2}, {NS, 2 * NS, 2}, {3 * NS, 3 * NS, 3}};
+    begin(s);
+    put_trace(s, 1, &to, 1);
+    commit(s);
+    struct trace *t = make_trace(1);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct trace *stored = NULL;
+        struct outbox_entry e[8];
+        begin(s);
+        t->end_time = T0 + steps[i].end;
+        assert_int_equal(store_put_trace(s, t, &to, 1), ERR_OK);
+        commit(s);
+        assert_int_equal(store_get_trace(s, t->trace_id, &stored), ERR_OK);
+        assert_int_equal(stored->end_time, T0 + steps[i].stored);
+        trace_free(stored);
+        assert_int_equal(store_outbox_next(s, to, 0, e, 8), steps[i].entries);
+        assert_int_equal(e[steps[i].entries - 1].op, OUTBOX_TRACE_END);
+    }
+    trace_free(t);
+    store_close(s);
+}
+
 static void test_delivery_state(void **state)
 {
     struct store *s = open_store(*state);
@@ -434,6 +464,7 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, folder_make, folder_remove)
     const struct CMUnitTest tests[] = {
+        CASE(test_order),        CASE(test_trace_ends_later),      CASE(test_seq_is_never_reused),
         CASE(test_order),        CASE(test_delivery_state),        CASE(test_seq_is_never_reused),
         CASE(test_paging),       CASE(test_paging_of_equal_times), CASE(test_list_row_and_filters),
         CASE(test_purge_by_age), CASE(test_purge_of_a_long_trace), CASE(test_purge_by_size),
