@@ -89,8 +89,48 @@ static bool is_static(const char *path)
     return !dynamic;
 }
 
-static void say_nothing_captured(const struct run *r, bool answered)
+static int64_t connections(const json *status, const char *host)
 {
+    int64_t count = 0;
+    (void)json_get_int(json_get(status, "http2"), host, &count);
+    return count;
+}
+
+/* The collector counts connections that it cannot decode; those of this run are what came on top of
+ * what it had, if it was the same one. */
+static bool say_http2(struct run *r)
+{
+    json *now = collector_status_read(r->runtime);
+    int64_t began = 0, same = -1, all = 0;
+    const char *host = NULL;
+    size_t hosts = 0;
+    if (!json_get_int(r->before, "started", &same) || !json_get_int(now, "started", &began) ||
+        began != same) {
+        json_free(r->before);
+        r->before = NULL;
+    }
+    for (const json *e = json_first(json_get(now, "http2")); e != NULL; e = json_next(e)) {
+        int64_t more = connections(now, json_key(e)) - connections(r->before, json_key(e));
+        if (more <= 0)
+            continue;
+        all += more;
+        hosts++;
+        host = hosts == 1 ? json_key(e) : host;
+    }
+    if (hosts > 0)
+        cli_error(
+            NULL,
+            "%lld connection%s to %.300s%s spoke HTTP/2, which is not decoded: use --http1.1, "
+            "or TRACER_HOOKS=curl for programs on libcurl",
+            (long long)all, all == 1 ? "" : "s", host, hosts > 1 ? " and others" : "");
+    json_free(now);
+    return hosts > 0;
+}
+
+static void say_nothing_captured(struct run *r, bool answered)
+{
+    if (answered && say_http2(r))
+        return;
     char path[CLI_PATH_MAX];
     struct stat st;
     const char *why = "no LLM call was seen";
@@ -129,7 +169,7 @@ static bool wants_summary(const struct run *r)
     return strcmp(when, "always") == 0 || isatty(STDERR_FILENO);
 }
 
-static void say_summary(const struct run *r, bool answered)
+static void say_summary(struct run *r, bool answered)
 {
     struct trace *t = read_trace(r);
     if (t == NULL || t->span_count == 0) {
@@ -181,8 +221,10 @@ static int run(int argc, char **argv)
         execvp(r.argv[0], r.argv);
         return say_not_started(&r, errno);
     }
-    if (r.traced)
+    if (r.traced) {
+        r.before = collector_status_read(r.runtime);
         run_start_collector(&r);
+    }
     struct run_end end = run_command(&r);
     if (!end.started) {
         if (r.mark >= 0)
@@ -197,6 +239,7 @@ static int run(int argc, char **argv)
             end_collector(&r);
         if (r.mark >= 0 && !answered)
             close(r.mark); /* the free lock tells whoever collects next */
+        json_free(r.before);
     }
     run_finish(&r, end.status);
 }

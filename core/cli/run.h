@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "span/span.h"
+#include "json/json.h"
 
 struct run {
     char **argv;
@@ -16,7 +17,8 @@ struct run {
     bool traced;
     char trace[TRACE_ID_HEX];
     char runtime[CLI_PATH_MAX];
-    int mark; /* of run_mark_begin; -1: none */
+    int mark;     /* of run_mark_begin; -1: none */
+    json *before; /* collector.json at the start, or NULL */
 };
 
 /* Prepares the environment of the command and the collector. False: it runs untraced, and why was

@@ -106,6 +106,18 @@ class Layers(unittest.TestCase):
                 "127.0.0.1" in self.status_line("http/2")
         harness.wait_for(named, 10, "status names the host")
 
+    def test_http2_is_said_by_the_wrapper(self):
+        """Of this run's connections only, also where the host has been counted before."""
+        env = {"TRACER_ENDPOINTS": "*", "TRACER_SUMMARY": "always"}
+        command = [harness.WRAPPER, "curl", "-sS", "--http2-prior-knowledge", "-m", "2", "-d", "{}",
+                   self.endpoint.plain + "/v1/chat/completions"]
+        for _ in range(2):
+            said = self.box.run(command, preload=False, env=env).stderr.decode()
+            self.assertRegex(said, r"llm-tracer: 1 connection to (localhost|127.0.0.1)(:\d+)? "
+                                   r"spoke HTTP/2, which is not decoded: use --http1.1, or TRACER_HOOKS=curl")
+        said = self.box.run([harness.WRAPPER, "true"], preload=False, env=env).stderr.decode()
+        self.assertIn("no LLM call was seen", said)
+
     def status_line(self, word):
         out = self.box.tool("status").stdout
         return "\n".join(line for line in out.splitlines() if word in line.lower())
