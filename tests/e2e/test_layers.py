@@ -114,7 +114,8 @@ class Layers(unittest.TestCase):
         for _ in range(2):
             said = self.box.run(command, preload=False, env=env).stderr.decode()
             self.assertRegex(said, r"llm-tracer: 1 connection to (localhost|127.0.0.1)(:\d+)? "
-                                   r"spoke HTTP/2, which is not decoded: use --http1.1, or TRACER_HOOKS=curl")
+                                   r"spoke HTTP/2, which is not decoded: use --http1.1, or "
+                                   r"TRACER_HOOKS=curl")
         said = self.box.run([harness.WRAPPER, "true"], preload=False, env=env).stderr.decode()
         self.assertIn("no LLM call was seen", said)
 
