@@ -6,7 +6,9 @@
 #include "cli/term.h"
 #include "cli/text.h"
 
-#define OUTPUT_MAX ((size_t)1024 * 1024)
+#define OUTPUT_MAX   ((size_t)1024 * 1024)
+#define WIDE_COLUMNS 120 /* where a table has room for the meanings */
+#define INDENT       2
 
 static void append_value(struct buf *out, enum option_id id)
 {
@@ -26,6 +28,11 @@ static const char *shown_source(enum option_id id)
     return option_text(id)[0] == '\0' ? "unset" : option_source(id);
 }
 
+static bool is_chosen(const char *source)
+{
+    return strcmp(source, "default") != 0 && strcmp(source, "unset") != 0;
+}
+
 static void print_table(const struct term *term, struct buf *out)
 {
     static const struct table_column columns[] = {{.header = "SETTING"},
@@ -38,11 +45,10 @@ static void print_table(const struct term *term, struct buf *out)
     buf_init(&value, 8192);
     for (int i = 0; i < OPTION_COUNT; i++) {
         const char *source = shown_source((enum option_id)i);
-        bool chosen = strcmp(source, "default") != 0 && strcmp(source, "unset") != 0;
         buf_clear(&value);
         append_value(&value, (enum option_id)i);
         table_add(&table, PAINT_BOLD, option_table[i].name);
-        table_add(&table, chosen ? PAINT_CYAN : PAINT_NONE, buf_str(&value));
+        table_add(&table, is_chosen(source) ? PAINT_CYAN : PAINT_NONE, buf_str(&value));
         buf_clear(&value);
         text_escape(&value, source, strlen(source), TEXT_LINE);
         table_add(&table, PAINT_DIM, buf_str(&value));
@@ -51,6 +57,86 @@ static void print_table(const struct term *term, struct buf *out)
     table_print(&table, term, out);
     table_release(&table);
     buf_release(&value);
+}
+
+static void put_indented(const struct term *term, struct buf *out, enum paint paint,
+                         const char *text)
+{
+    struct buf fitted;
+    buf_init(&fitted, 8192);
+    text_fit(&fitted, text, term->columns - INDENT, term->utf8);
+    term_repeat(out, " ", INDENT);
+    term_paint(out, term, paint, buf_str(&fitted));
+    term_put(out, "\n");
+    buf_release(&fitted);
+}
+
+/* Words of ASCII in lines of the terminal's width. */
+static void put_wrapped(const struct term *term, struct buf *out, const char *text)
+{
+    size_t room = (size_t)(term->columns - INDENT);
+    while (*text != '\0') {
+        size_t len = strlen(text);
+        if (len > room) {
+            len = room;
+            while (len > 0 && text[len] != ' ')
+                len--;
+            len = len == 0 ? room : len;
+        }
+        term_repeat(out, " ", INDENT);
+        buf_append_cut(out, text, len);
+        term_put(out, "\n");
+        text += len;
+        text += strspn(text, " ");
+    }
+}
+
+/* A setting as a paragraph: its name, value and source, the meaning below. What has no room in the
+ * first line gets one of its own. */
+static void put_setting(const struct term *term, struct buf *out, enum option_id id, int name_width)
+{
+    const char *name = option_table[id].name;
+    const char *source = shown_source(id);
+    enum paint paint = is_chosen(source) ? PAINT_CYAN : PAINT_NONE;
+    struct buf value, from;
+    buf_init(&value, 8192);
+    buf_init(&from, 8192);
+    append_value(&value, id);
+    text_escape(&from, source, strlen(source), TEXT_LINE);
+    int used = name_width + INDENT + text_width(buf_str(&value));
+    bool whole = used <= term->columns;
+    bool sourced = whole && used + INDENT + text_width(buf_str(&from)) <= term->columns;
+    term_paint(out, term, PAINT_BOLD, name);
+    if (whole) {
+        term_repeat(out, " ", name_width - text_width(name) + INDENT);
+        term_paint(out, term, paint, buf_str(&value));
+    }
+    if (sourced) {
+        term_repeat(out, " ", INDENT);
+        term_paint(out, term, PAINT_DIM, buf_str(&from));
+    }
+    term_put(out, "\n");
+    if (!whole)
+        put_indented(term, out, paint, buf_str(&value));
+    if (!sourced)
+        put_indented(term, out, PAINT_DIM, buf_str(&from));
+    put_wrapped(term, out, option_table[id].help);
+    buf_release(&value);
+    buf_release(&from);
+}
+
+static void print_settings(const struct term *term, struct buf *out)
+{
+    int width = 0;
+    if (term->columns >= WIDE_COLUMNS) {
+        print_table(term, out);
+    } else {
+        for (int i = 0; i < OPTION_COUNT; i++)
+            if (text_width(option_table[i].name) > width)
+                width = text_width(option_table[i].name);
+        for (int i = 0; i < OPTION_COUNT; i++)
+            put_setting(term, out, (enum option_id)i, width);
+    }
     if (options_file() != NULL) {
         term_put(out, "\nConfig file: ");
         text_escape(out, options_file(), strlen(options_file()), TEXT_LINE);
@@ -126,7 +212,7 @@ static int run(int argc, char **argv)
     else if (env_file)
         print_env_file(&out);
     else
-        print_table(&term, &out);
+        print_settings(&term, &out);
     code = term_flush(&out);
     buf_release(&out);
     return code;

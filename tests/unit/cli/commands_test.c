@@ -306,6 +306,29 @@ static void read_file(const char *path, struct buf *text)
 
 /* config/llm-tracer.env is what the program prints, whatever is set, and with its settings
  * uncommented it is a file without a bad line. */
+/* In a narrow terminal nothing is cut: meanings are wrapped, long values have their own line. */
+static void settings_fit_a_narrow_terminal(void **state)
+{
+    static const char url[] = "http://a-host.example.org:8080/with/a/long/path/that/fills/a/line";
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1 << 16);
+    setenv("COLUMNS", "80", 1);
+    setenv("LC_ALL", "C.UTF-8", 1);
+    setenv("TRACER_URL", url, 1);
+    assert_int_equal(run("config", &out), 0);
+    unsetenv("TRACER_URL");
+    unsetenv("COLUMNS");
+    assert_non_null(strstr(buf_str(&out), url));
+    assert_non_null(strstr(buf_str(&out), "TRACER_SUMMARY"));
+    assert_non_null(strstr(buf_str(&out), "Traces older than this are deleted.\n"));
+    assert_null(strstr(buf_str(&out), "…"));
+    for (char *line = strtok(out.data, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        if (strlen(line) > 80)
+            fail_msg("longer than 80 columns: %s", line);
+    buf_release(&out);
+}
+
 static void config_file_to_start_from(void **state)
 {
     struct buf out;
@@ -357,6 +380,7 @@ int main(void)
         cmocka_unit_test(failed_writes_are_said),
         cmocka_unit_test(losses_are_said),
         cmocka_unit_test(settings_are_told_without_secrets),
+        cmocka_unit_test(settings_fit_a_narrow_terminal),
         cmocka_unit_test(config_file_to_start_from),
     };
     if (mkdtemp(dir) == NULL)
