@@ -96,8 +96,10 @@ __attribute__((noinline)) static bool put_connection(struct ring_writer *ring,
 {
     const char *host = look->sni != NULL ? look->sni : look->view.host;
     size_t host_len = look->sni != NULL ? text_length(look->sni) : look->view.host_len;
-    if (host == NULL || host_len > HOST_MAX)
+    if (host == NULL || host_len > HOST_MAX) {
+        host = "";
         host_len = 0;
+    }
     struct wire_record head;
     record_init(&head, id, WIRE_CONNECTION, look->time);
     struct wire_connection_info info = {.slot = (uint32_t)slot,
