@@ -143,7 +143,10 @@ void session_watch(uint64_t now)
         return;
     uint64_t beat = atomic_load_explicit(&bell->heartbeat, memory_order_relaxed);
     bool beats = now < beat || now - beat < HEARTBEAT_MAX;
-    if (atomic_load_explicit(&bell->collector, memory_order_relaxed) != 0 && beats)
+    uint32_t collector = atomic_load_explicit(&bell->collector, memory_order_relaxed);
+    /* One that was killed leaves a fresh heartbeat; one of another PID namespace is not found, and
+     * then its lock sends the new one away. */
+    if (collector != 0 && beats && SYS2(__NR_kill, collector, 0) != -ESRCH)
         return;
     uint64_t last = atomic_load_explicit(&bell->spawned, memory_order_relaxed);
     if (last != 0 && last <= now && now - last < SPAWN_EVERY)
