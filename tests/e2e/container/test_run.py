@@ -185,6 +185,8 @@ class Run(unittest.TestCase):
         self.expect(fd, "ready")
         os.write(fd, b"line\n")
         self.expect(fd, "got line")
+        # A stop between sh's vfork and its child's exec would hang that sh without us as well.
+        time.sleep(0.5)
         os.write(fd, b"\x1a")  # Ctrl-Z
         self.expect(fd, "Stopped")
         os.write(fd, b"fg\n")
