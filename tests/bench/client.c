@@ -87,8 +87,11 @@ int main(int argc, char **argv)
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(body));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
     int failed = 0;
-    for (int i = 0; i < 20 && failed == 0; i++)
+    for (int i = 0; i < 20 && failed == 0; i++) {
         failed = call(curl);
+        if (pause_us > 0)
+            usleep(pause_us);
+    }
     int64_t cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     int64_t wall = now(CLOCK_MONOTONIC);
     for (int i = 0; i < calls && failed == 0; i++) {
