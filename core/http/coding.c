@@ -99,6 +99,8 @@ void coding_free(struct coding *c)
 static int feed_stage(struct coding *c, size_t at, const char *data, size_t len, coding_sink *sink,
                       void *user, size_t *left)
 {
+    if (at >= CODING_CHAIN_MAX) /* never: what bounds the recursion, for the compiler to see */
+        return ERR_BAD;
     struct stage *s = &c->stages[at];
     bool final = at + 1 == c->count;
     for (;;) {
