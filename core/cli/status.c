@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "base/options.h"
@@ -179,6 +180,23 @@ static void check_rings(struct status *s)
     json_set(s->collector, "rings", there);
 }
 
+/* Where no ring finds room a program that starts is not captured, and nothing but this tells. */
+static void check_room(struct status *s)
+{
+    struct statvfs system;
+    uint64_t needed =
+        8 * ring_file_size(2); /* an eighth is what a ring takes, two blocks at least */
+    char size[TEXT_FIGURE_MAX];
+    if (statvfs(s->runtime, &system) != 0 || system.f_blocks == 0)
+        return;
+    uint64_t room = (uint64_t)system.f_bavail * system.f_frsize;
+    if (room < needed)
+        problem(s,
+                "the shared memory in %.300s is full (%s left): programs that start now are not "
+                "captured; free some of it, or set TRACER_RUNTIME_DIR",
+                s->runtime, text_bytes((int64_t)room, size));
+}
+
 static void show_rings(struct status *s)
 {
     static const struct table_column columns[] = {{.header = "PID", .right = true},
@@ -193,6 +211,7 @@ static void show_rings(struct status *s)
     const json *rings = json_get(s->collector, "rings");
     line(s, "runtime", "%s (%lld ring%s)", s->runtime, (long long)s->rings, plural(s->rings));
     json_set_text(s->report, "runtime_dir", s->runtime);
+    check_room(s);
     if (s->pid == 0 || json_length(rings) == 0)
         return;
     table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));

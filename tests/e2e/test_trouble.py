@@ -54,10 +54,13 @@ class Trouble(unittest.TestCase):
         bare = self.box.run(self.command, preload=False)
         script = (f"mount -t tmpfs -o size=1m,mode=0700 none {folder}; "
                   f"head -c 2000000 /dev/zero > {folder}/fill 2>/dev/null || true; "
-                  f"LD_PRELOAD={harness.OBJECT} exec sh {client('curl.sh')} "
-                  f"{self.endpoint.plain} '{CALL[0]}' '{CALL[1]}'")
+                  f"LD_PRELOAD={harness.OBJECT} sh {client('curl.sh')} "
+                  f"{self.endpoint.plain} '{CALL[0]}' '{CALL[1]}'; "
+                  f"{harness.PROGRAM} status >&2 && echo healthy || true")
         traced = unshare(script, dict(self.box.env, TRACER_RUNTIME_DIR=folder))
-        self.same(bare, traced)
+        self.assertEqual((traced.returncode, traced.stdout), (0, bare.stdout), traced.stderr)
+        self.assertIn(b"the shared memory in " + folder.encode() + b" is full", traced.stderr)
+        self.assertIn(b"TRACER_RUNTIME_DIR", traced.stderr)
 
     def test_read_only_home(self):
         """No writable home: data goes to the runtime directory, and status says so."""
@@ -123,6 +126,7 @@ class Trouble(unittest.TestCase):
         self.box.spans(1)
         aside = [n for n in os.listdir(self.box.data) if ".corrupt-" in n]
         self.assertTrue(aside, os.listdir(self.box.data))
+        self.assertIn("traces.db.corrupt-", self.box.tool("status").stdout)
 
     def test_data_folder_removed_under_the_collector(self):
         """A new one is made; another program's folder is served all the while."""
