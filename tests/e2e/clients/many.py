@@ -8,7 +8,9 @@ import ssl
 import sys
 import urllib.parse
 
-resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def call(url, number, opened, everyone):
