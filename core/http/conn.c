@@ -55,7 +55,7 @@ void conn_die(struct http_conn *c, enum http_end how)
     side_release(&c->sides[HTTP_REQUEST]);
     side_release(&c->sides[HTTP_RESPONSE]);
     forget_held(c);
-    exchange_end_all(&c->queue, how);
+    exchange_end_all(&c->queue, how, c->last_time);
 }
 
 /* What sends a megabyte without being asked is not HTTP. */

@@ -21,6 +21,7 @@ struct exchange *exchange_new(struct exchanges *q)
     memset(&pub->response, 0, offsetof(struct http_head, headers));
     pub->request_offset = 0;
     pub->t_request = pub->t_request_end = pub->t_response = pub->t_response_end = 0;
+    pub->t_aborted = 0;
     pub->request_lost = pub->response_lost = 0;
     pub->request_decoded = pub->response_decoded = true;
     pub->how = HTTP_COMPLETE;
@@ -93,10 +94,13 @@ void exchange_settle(struct exchanges *q, struct exchange *x)
         exchange_end(q, x, HTTP_COMPLETE);
 }
 
-void exchange_end_all(struct exchanges *q, enum http_end how)
+void exchange_end_all(struct exchanges *q, enum http_end how, int64_t time)
 {
-    while (q->first != NULL)
-        exchange_end(q, q->first, q->first->response_done ? HTTP_COMPLETE : how);
+    for (struct exchange *x; (x = q->first) != NULL;) {
+        if (!x->response_done && how == HTTP_ABORTED)
+            x->pub.t_aborted = time;
+        exchange_end(q, x, x->response_done ? HTTP_COMPLETE : how);
+    }
 }
 
 struct exchange *exchange_waiting(const struct exchanges *q)

@@ -35,8 +35,8 @@ void exchange_request_done(struct exchanges *q, struct exchange *x, int64_t time
 void exchange_end(struct exchanges *q, struct exchange *x, enum http_end how);
 /* Ends it as complete once both its messages are done. */
 void exchange_settle(struct exchanges *q, struct exchange *x);
-/* Ends all: complete where the response is done, else how. */
-void exchange_end_all(struct exchanges *q, enum http_end how);
+/* Ends all: complete where the response is done, else how; time: when the connection ended. */
+void exchange_end_all(struct exchanges *q, enum http_end how, int64_t time);
 /* The one whose response is being read or comes next, or NULL. */
 struct exchange *exchange_waiting(const struct exchanges *q);
 

@@ -46,6 +46,7 @@ struct http_exchange {
     int64_t t_request_end;     /* last byte of the request; 0: not seen */
     int64_t t_response;        /* first byte of the final status line; 0: none */
     int64_t t_response_end;    /* last byte seen of the response */
+    int64_t t_aborted;         /* when the connection ended under it; 0: it did not */
     uint64_t request_lost;     /* bytes of gaps inside the bodies, and bytes over body_max or behind
                                   broken coded data (as sent, where they were not decoded) */
     uint64_t response_lost;

@@ -291,6 +291,8 @@ struct llm_call *llm_parser_end(struct llm_parser *p, const struct http_exchange
     if (!call)
         return NULL;
     call->t_end = x->t_response_end ? x->t_response_end : x->t_request_end;
+    if (x->t_aborted > call->t_end)
+        call->t_end = x->t_aborted; /* it was waited for until then */
     if (!p->request_done) {
         p->request_done = true;
         request_read(p);
