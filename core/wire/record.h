@@ -19,12 +19,15 @@ enum wire_type {
     WIRE_DATA_IN = 4,    /* bytes that the program received */
     WIRE_CLOSE = 5,      /* the connection is over; offset and lost are those of the out stream,
                             followed by struct wire_close_info */
-    WIRE_TRACE_BEGIN = 16, /* the explicit API's own; see core/client */
+    WIRE_TRACE_BEGIN = 16, /* the explicit API's own; see api.h */
     WIRE_TRACE_END = 17,
     WIRE_SPAN_BEGIN = 18,
     WIRE_SPAN_OUTPUT = 19,
     WIRE_SPAN_ERROR = 20,
     WIRE_SPAN_END = 21,
+    WIRE_CLIENT = 22,
+    WIRE_CLIENT_END = 23,
+    WIRE_FLUSH = 24,
     WIRE_TYPE_LIMIT = 32
 };
 

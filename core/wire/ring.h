@@ -15,11 +15,12 @@
 
 #include "wire/record.h"
 
-#define RING_MAGIC      UINT64_C(0x31474e49524d4c4c) /* "LLMRING1" */
-#define RING_BLOCK_SIZE 65536u
-#define RING_BLOCKS_MAX 16384u /* 1 GB */
-#define RING_CONN_SLOTS 4096u
-#define RING_PAGE       4096u
+#define RING_MAGIC       UINT64_C(0x31474e49524d4c4c) /* "LLMRING1" */
+#define RING_BLOCK_SIZE  65536u
+#define RING_BLOCKS_MAX  16384u /* 1 GB */
+#define RING_CONN_SLOTS  4096u
+#define RING_PAGE        4096u
+#define RING_FLUSH_SLOTS 32u
 
 #define RING_BLOCKS_FIRST 4u /* reserved from the start, and never taken out again */
 
@@ -68,7 +69,8 @@ struct ring_header {
     _Atomic uint32_t blocks_reserved; /* no block from here on was ever reserved */
     _Atomic uint32_t returned;        /* raised whenever the collector gives a block back */
     _Atomic uint64_t alive_time; /* CLOCK_BOOTTIME ns of the last record, for other namespaces */
-    uint8_t pad[RING_PAGE - 104];
+    _Atomic uint64_t flushed[RING_FLUSH_SLOTS]; /* the collector's answers to WIRE_FLUSH records */
+    uint8_t pad[RING_PAGE - 104 - 8 * RING_FLUSH_SLOTS];
 };
 
 /* stop[slot] != 0: the collector has asked the hooks to stop looking at that connection. The flags
