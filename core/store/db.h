@@ -61,6 +61,7 @@ enum statement {
     CHUNKS_AFTER,
     OUTBOX_INSERT,
     OUTBOX_NEXT,
+    OUTBOX_BOUNDS,
     OUTBOX_GET,
     OUTBOX_DELETE,
     OUTBOX_FAILED,

@@ -67,6 +67,23 @@ int store_outbox_next(struct store *s, int64_t destination, int64_t after, struc
     return count == 0 && full ? store_outbox_next(s, destination, after, out, max) : (int)count;
 }
 
+int store_outbox_bounds(struct store *s, int64_t destination, int64_t *first, int64_t *last)
+{
+    *first = *last = 0;
+    int err = s->in_transaction ? ERR_OK : db_follow(s);
+    sqlite3_stmt *st = err == ERR_OK ? db_use(s, OUTBOX_BOUNDS, &err) : NULL;
+    if (st == NULL)
+        return err;
+    db_bind(st, "i", destination);
+    err = db_step(s, st);
+    if (err != 1)
+        return err;
+    *first = sqlite3_column_int64(st, 0);
+    *last = sqlite3_column_int64(st, 1);
+    sqlite3_reset(st);
+    return ERR_OK;
+}
+
 int store_outbox_destinations(struct store *s, int64_t *out, size_t max)
 {
     int err = s->in_transaction ? ERR_OK : db_follow(s);

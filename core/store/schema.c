@@ -162,6 +162,11 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
     [OUTBOX_NEXT] = "SELECT o.seq, o.op, o.trace, o.span, o.attempts, t.id, s.id FROM outbox o"
                     " LEFT JOIN trace t ON t.row = o.trace LEFT JOIN span s ON s.row = o.span"
                     " WHERE o.destination = ?1 AND o.seq > ?2 ORDER BY o.seq",
+    [OUTBOX_BOUNDS] = "SELECT"
+                      " coalesce((SELECT seq FROM outbox WHERE destination = ?1"
+                      " ORDER BY seq LIMIT 1), 0),"
+                      " coalesce((SELECT seq FROM outbox WHERE destination = ?1"
+                      " ORDER BY seq DESC LIMIT 1), 0)",
     [OUTBOX_GET] = "SELECT destination, op, trace, span FROM outbox WHERE seq = ?1",
     [OUTBOX_DELETE] = "DELETE FROM outbox WHERE seq = ?1",
     [OUTBOX_FAILED] = "UPDATE outbox SET attempts = attempts + 1, why = ?2 WHERE seq = ?1",

@@ -132,6 +132,10 @@ struct outbox_entry {
  */
 int store_outbox_next(struct store *s, int64_t destination, int64_t after, struct outbox_entry *out,
                       size_t max);
+/* The first and the last seq that wait for a destination; both 0: none does. Entries are taken out
+ * as they are delivered or rejected, so what waited up to some seq has gone once *first is 0 or
+ * above it. */
+int store_outbox_bounds(struct store *s, int64_t destination, int64_t *first, int64_t *last);
 /* Destinations that have entries waiting; returns the count. */
 int store_outbox_destinations(struct store *s, int64_t *out, size_t max);
 int store_outbox_done(struct store *s, int64_t seq); /* delivered: removed, counted */

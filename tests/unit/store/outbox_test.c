@@ -63,6 +63,11 @@ static void test_order(void **state)
     assert_int_equal(store_outbox_next(exporter, to[1], 0, other, 16), 4);
     int64_t waiting[4];
     assert_int_equal(store_outbox_destinations(exporter, waiting, 4), 2);
+    int64_t first = -1, last = -1;
+    assert_int_equal(store_outbox_bounds(s, to[0], &first, &last), ERR_OK);
+    assert_true(first == e[0].seq && last == e[5].seq);
+    assert_int_equal(store_outbox_bounds(s, to[0] + to[1] + 100, &first, &last), ERR_OK);
+    assert_true(first == 0 && last == 0);
     /* In parts, delivered, failed, refused. */
     assert_int_equal(store_outbox_next(exporter, to[0], 0, other, 2), 2);
     assert_int_equal(store_outbox_next(exporter, to[0], other[1].seq, other, 2), 2);
@@ -73,7 +78,11 @@ static void test_order(void **state)
     for (int twice = 0; twice < 2; twice++)
         for (int i = 0; i < 5; i++)
             assert_int_equal(store_outbox_done(exporter, e[i].seq), ERR_OK);
+    assert_int_equal(store_outbox_bounds(s, to[0], &first, &last), ERR_OK);
+    assert_true(first == e[5].seq && last == e[5].seq);
     assert_int_equal(store_outbox_reject(exporter, e[5].seq, "422"), ERR_OK);
+    assert_int_equal(store_outbox_bounds(s, to[0], &first, &last), ERR_OK);
+    assert_true(first == 0 && last == 0);
     assert_int_equal(store_outbox_next(exporter, to[0], 0, other, 16), 0);
     assert_int_equal(store_outbox_destinations(exporter, waiting, 4), 1);
     assert_int_equal(waiting[0], to[1]);
