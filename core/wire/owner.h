@@ -17,7 +17,7 @@
 #define OWNER_TEXT       24576u
 #define OWNER_PATH_MAX   4096
 
-/* What the environment may say of a ring; names in owner.c. */
+/* What the environment may say of a ring. Most of it goes into the process record, as it is. */
 enum owner_setting {
     OWNER_URL,
     OWNER_KEY,
@@ -33,6 +33,8 @@ enum owner_setting {
     OWNER_RUNTIME_DIR,
     OWNER_XDG_RUNTIME_DIR,
     OWNER_RING_MAX_MB,
+    OWNER_PATH, /* where the collector's program is looked for when it is not near the object; a
+                   host that must not do that says NULL */
     OWNER_SETTINGS
 };
 
@@ -75,14 +77,47 @@ bool owner_init(struct ring_owner *o, void *from, size_t size);
 /* False in a child that shares our memory (vfork, clone), which must change nothing. One system
  * call. */
 bool owner_is_mine(struct ring_owner *o, bool wiped);
-/* The ring, made if there is none; NULL: no room, or a failure within the last five seconds. The
- * caller has asked owner_is_mine. */
-struct ring_writer *owner_ring(struct ring_owner *o, const struct owner_host *host, uint64_t now);
-/* Once a second: starts a collector when none runs. Cheap otherwise. */
-void owner_watch(struct ring_owner *o, const struct owner_host *host, uint64_t now);
+/* The same, but leaves a memory that a fork has just emptied without an owner: a vfork child may be
+ * the first to ask. */
+bool owner_may_change(struct ring_owner *o, bool wiped);
 
+/* The slow halves of the two below. */
+struct ring_writer *owner_make_ring(struct ring_owner *o, const struct owner_host *host,
+                                    uint64_t now);
+void owner_look_after_collector(struct ring_owner *o, const struct owner_host *host, uint64_t now);
+
+/* The ring if there is one already. */
+static inline struct ring_writer *owner_ring_if_any(struct ring_owner *o)
+{
+    return atomic_load_explicit(&o->ring, memory_order_acquire);
+}
+
+/* The ring, made if there is none; NULL: no room, or a failure within the last five seconds. The
+ * caller has asked owner_is_mine. now: CLOCK_BOOTTIME, ns. */
+static inline struct ring_writer *owner_ring(struct ring_owner *o, const struct owner_host *host,
+                                             uint64_t now)
+{
+    struct ring_writer *ring = owner_ring_if_any(o);
+    return ring ? ring : owner_make_ring(o, host, now);
+}
+
+/* Once a second: starts a collector when none runs. Cheap otherwise. */
+static inline void owner_watch(struct ring_owner *o, const struct owner_host *host, uint64_t now)
+{
+    if (__builtin_expect(now >= atomic_load_explicit(&o->next_check, memory_order_relaxed), 0))
+        owner_look_after_collector(o, host, now);
+}
+
+/* The setting that a variable (NAME=value) gives, or -1. */
+int owner_setting_of(const char *variable);
+/* The name of its variable; lives for ever. */
+const char *owner_setting_name(enum owner_setting setting);
 /* Whether a variable (NAME=value) is one that a collector started from here needs: where its files
  * are, how it reaches the network and its stores; never where spans are delivered. */
 bool owner_is_for_collector(const char *variable);
+
+/* The absolute path of the file whose mapping holds address, by /proc/self/maps; false when it
+ * cannot be told. For own_path above: one caller at a time. */
+bool owner_path_of(const void *address, char *out, size_t size);
 
 #endif

@@ -383,6 +383,16 @@ void ring_reader_stop(struct ring_reader *r, uint32_t slot)
         (void)!pwrite(r->fd, &on, 1, (off_t)(RING_STOP_OFFSET + slot));
 }
 
+int ring_reader_flushed(struct ring_reader *r, uint32_t slot, uint64_t ticket)
+{
+    if (slot >= RING_FLUSH_SLOTS)
+        return ERR_RANGE;
+    const size_t offset = offsetof(struct ring_header, flushed) + slot * sizeof(ticket);
+    if (pwrite(r->fd, &ticket, sizeof(ticket), (off_t)offset) != (ssize_t)sizeof(ticket))
+        return ERR_IO;
+    return shared_wake(r->mapped + offset);
+}
+
 void ring_reader_counters(struct ring_reader *r, struct ring_counters *out)
 {
     memset(out, 0, sizeof(*out));

@@ -60,6 +60,9 @@ void ring_reader_drop(struct ring_reader *r);
 bool ring_reader_pending(struct ring_reader *r);
 /* Asks the hooks to stop looking at a connection (slot from its WIRE_CONNECTION record). */
 void ring_reader_stop(struct ring_reader *r, uint32_t slot);
+/* Answers a WIRE_FLUSH record: writes its ticket to the header's flushed[slot] and wakes who waits
+ * on the low half of that (FUTEX_WAIT, not private). ERR_RANGE: no such slot; ERR_IO. */
+int ring_reader_flushed(struct ring_reader *r, uint32_t slot, uint64_t ticket);
 struct ring_counters {
     uint64_t lost_records, lost_bytes, untracked, corrupt_blocks;
     uint64_t blocks_reserved, blocks_used;

@@ -67,6 +67,8 @@ int shared_add(void *word, uint32_t value) WARN_UNUSED_RESULT;
 int shared_set(void *word, uint32_t value) WARN_UNUSED_RESULT; /* value < 2048 */
 /* Sets and wakes who waits on the word, in other processes too. */
 int shared_set_wake(void *word, uint32_t value) WARN_UNUSED_RESULT;
+/* Wakes all who wait on the word. */
+int shared_wake(void *word) WARN_UNUSED_RESULT;
 
 /* What /proc says of a process. */
 struct proc_status {

@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,4 +35,9 @@ int shared_set(void *word, uint32_t value)
 int shared_set_wake(void *word, uint32_t value)
 {
     return operate(word, FUTEX_WAKE_OP, 1, FUTEX_OP_SET, value);
+}
+
+int shared_wake(void *word)
+{
+    return syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0) < 0 ? ERR_IO : 0;
 }

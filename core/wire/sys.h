@@ -77,6 +77,17 @@ static inline long sys_unlink(const char *path)
     return sys_call6(__NR_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
 }
 
+static inline long sys_read(int fd, void *out, size_t size)
+{
+    return sys_call6(__NR_read, fd, (long)out, (long)size, 0, 0, 0);
+}
+
+/* Up to size bytes of the link's text, without a NUL. */
+static inline long sys_readlink(const char *path, char *out, size_t size)
+{
+    return sys_call6(__NR_readlinkat, AT_FDCWD, (long)path, (long)out, (long)size, 0, 0);
+}
+
 static inline long sys_pread(int fd, void *out, size_t size, uint64_t offset)
 {
     return sys_call6(__NR_pread64, fd, (long)out, (long)size, (long)offset, 0, 0);
@@ -126,6 +137,11 @@ static inline long sys_getpid(void)
 static inline long sys_gettid(void)
 {
     return sys_call6(__NR_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+static inline long sys_getppid(void)
+{
+    return sys_call6(__NR_getppid, 0, 0, 0, 0, 0, 0);
 }
 
 static inline long sys_geteuid(void)

@@ -36,6 +36,12 @@ static inline void text_add(struct text *t, const char *s)
         text_char(t, *s);
 }
 
+static inline void text_bytes(struct text *t, const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        text_char(t, data[i]);
+}
+
 static inline void text_number(struct text *t, uint64_t value)
 {
     char digits[20];
@@ -55,6 +61,23 @@ static inline void text_hex(struct text *t, const uint8_t *bytes, size_t count)
         text_char(t, digits[bytes[i] >> 4]);
         text_char(t, digits[bytes[i] & 15]);
     }
+}
+
+static inline size_t text_length(const char *s)
+{
+    size_t len = 0;
+    while (s[len])
+        len++;
+    return len;
+}
+
+/* Digits at the start of s as a number; stops at anything else. */
+static inline uint64_t text_to_number(const char *s)
+{
+    uint64_t number = 0;
+    for (; *s >= '0' && *s <= '9'; s++)
+        number = number * 10 + (uint64_t)(*s - '0');
+    return number;
 }
 
 /* Copies short and long pieces alike; the areas do not overlap. */

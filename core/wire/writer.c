@@ -13,8 +13,14 @@
 #define ROUNDS     16    /* of growing and searching, while others take what was made */
 #define ALIVE_STEP UINT64_C(1000000000) /* ns between two marks of life */
 
+/* An object that a program may load late (dlopen, under musl) defines this empty: the compiler's
+ * own choice. */
+#ifndef WIRE_TLS
+#define WIRE_TLS __attribute__((tls_model("initial-exec")))
+#endif
+
 /* The block this thread wrote to last, plus one. A wrong value costs a search, nothing else. */
-static _Thread_local uint32_t hint __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t hint WIRE_TLS;
 
 enum take { TAKE_OK, TAKE_BUSY, TAKE_NO };
 
