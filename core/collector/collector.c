@@ -237,7 +237,9 @@ bool collector_step(struct collector *c)
         rings_scan(c);
     for (size_t i = 0; i < c->ring_count; i++)
         ring_service(c->rings[i]);
+    flushes_look(c);
     commit_due(c);
+    flushes_look(c);
     rings_give_back(c);
     rings_sweep(c);
     runs_look(c);
@@ -295,11 +297,14 @@ static bool nothing_new(void *user)
 static void rest(struct collector *c)
 {
     bool open = has_open(c) && c->now - c->active < AWAKE_NS;
-    if (open || is_waiting(c) || c->marks_waiting) {
+    if (open || is_waiting(c) || c->marks_waiting || c->flush_count > 0) {
         int64_t ns = c->read_bytes >= BUSY_BYTES ? POLL_NS_BUSY : POLL_NS;
+        const int64_t asked = flushes_pause(c);
         if (c->marks_waiting) /* a wrapper waits at its end */
             ns = POLL_NS_ASKED;
-        if (c->read_bytes < FILLING_BYTES)
+        if (ns > asked)
+            ns = asked;
+        if (c->read_bytes < FILLING_BYTES && ns > 0)
             nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
         return;
     }

@@ -185,7 +185,7 @@ bool depot_due(const struct depot *d)
 {
     if (d->collector->now < d->retry_at)
         return false;
-    if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d))
+    if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d) && !d->settle)
         return false;
     return d->hurry || d->collector->now - d->committed >= COMMIT_NS ||
            d->span_count >= COMMIT_SPANS || d->read_bytes >= COMMIT_BYTES;
@@ -410,7 +410,8 @@ int depot_commit(struct depot *d)
     }
     depot_works(d);
     d->read_bytes = 0;
-    d->hurry = false;
+    d->hurry = d->settle = false;
+    d->commits++;
     kept_list_release(&d->kept);
     kept_list_trim(&d->kept);
     return ERR_OK;

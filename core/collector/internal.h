@@ -20,6 +20,7 @@
 #include "wire/reader.h"
 
 #define POLL_BYTES         (4u << 20) /* of one ring before the next one's turn */
+#define WHOLE_POLLS        2u         /* see struct ring */
 #define COMMIT_NS          (100 * NS_PER_MS)
 #define COMMIT_SPANS       1000u
 #define COMMIT_BYTES       (8u << 20)
@@ -170,12 +171,15 @@ struct ring {
     bool row_dirty; /* the store's row is to be written anew */
     bool alive, done, failed;
     bool abandoned; /* the collector ends: what is open is left to the next one */
-    uint64_t polls; /* complete ones */
+    /* Polls that went through all blocks. What was committed before a record that came while the
+     * count was n is read once it is n + WHOLE_POLLS. */
+    uint64_t polls;
     uint64_t empty_after_death;
     int64_t alive_checked, rows_checked, reclaimed, opened;
     int64_t lived; /* wall ns: its process certainly ran then; 0: not known */
     struct map conns;
     struct conn *waiting;
+    struct flush *flushes; /* that wait for their answer */
     size_t kept_bytes;
     uint64_t calls, open_calls, unparsed, gaps, gap_bytes;
     struct ring_counters counters;
@@ -204,6 +208,8 @@ struct depot {
     size_t trace_count, trace_cap;
     struct kept_list kept; /* released by the next commit */
     bool hurry;            /* commit at once */
+    bool settle;           /* at once, even of nothing, and what runs is shown */
+    uint64_t commits;      /* that succeeded */
     struct call *fresh;
     struct call *shown, *shown_last; /* by the time of the last look */
     int64_t committed, retry_at, opened_at;
@@ -250,6 +256,8 @@ struct collector {
     int64_t now, scanned, housekept, swept, active, started, told;
     int64_t predecessor; /* wall ns: the last word of the collector before; 0: none */
     uint64_t round;
+    size_t flush_count; /* that wait, of all rings */
+    int64_t flushed;    /* boot ns: when the last one came */
     bool marks_waiting; /* a run has ended and waits for its answer */
     bool status_due;    /* a ring is done, which the status does not say yet */
     _Atomic bool stop;
@@ -350,6 +358,15 @@ void run_found(struct collector *c, const char *file);
 void run_joined(struct collector *c, const char *run_trace);
 void runs_look(struct collector *c);
 bool runs_alive(const struct collector *c);
+
+/* flush.c */
+void ring_flush(struct ring *r, const struct wire_record *head, const uint8_t *payload,
+                struct kept k);
+/* Answers those that are through. */
+void flushes_look(struct collector *c);
+void flushes_forget(struct ring *r);
+/* ns until the next round is due for their sake; 0: at once; INT64_MAX: no hurry. */
+int64_t flushes_pause(const struct collector *c);
 
 /* status.c */
 void status_write(struct collector *c);

@@ -65,6 +65,9 @@ static int on_record(void *user, const struct wire_record *head, const uint8_t *
     case WIRE_CLOSE:
         on_connection_record(r, head, payload, k);
         break;
+    case WIRE_FLUSH:
+        ring_flush(r, head, payload, k);
+        break;
     default:
         r->collector->totals.unknown_records++;
         kept_release(r, k);
@@ -74,13 +77,16 @@ static int on_record(void *user, const struct wire_record *head, const uint8_t *
     return 0;
 }
 
-/* Reads what is there. False: the ring cannot be read any more. */
-static bool ring_poll(struct ring *r, uint64_t *records)
+/* Reads what is there. False: the ring cannot be read any more. *whole: every block was looked at,
+ * however quickly writers go on. */
+static bool ring_poll(struct ring *r, uint64_t *records, bool *whole)
 {
+    const size_t before = r->collector->read_bytes;
     for (int tries = 0; tries < CORRUPT_TRIES; tries++) {
         int n = ring_reader_poll(r->reader, POLL_BYTES, on_record, r);
         if (n >= 0) {
             *records += (uint64_t)n;
+            *whole = r->collector->read_bytes - before < POLL_BYTES;
             return true;
         }
         if (n == ERR_NOMEM)
@@ -140,13 +146,14 @@ void ring_service(struct ring *r)
     if (r->done || depot_full(r->depot))
         return;
     uint64_t records = 0;
+    bool whole = false;
     look_alive(r, 0);
     bool was_alive = r->alive;
-    if (!r->failed && !ring_poll(r, &records)) {
+    if (!r->failed && !ring_poll(r, &records, &whole)) {
         log_warn("ring %s cannot be read any more", r->name);
         r->failed = true;
     }
-    if (r->failed || !ring_reader_pending(r->reader)) {
+    if (r->failed || whole || !ring_reader_pending(r->reader)) {
         r->polls++;
         if (r->waiting != NULL)
             ring_look_again(r, false);
@@ -264,6 +271,7 @@ void ring_free(struct ring *r)
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
         ring_conn_end(c, clock_boot_ns());
     map_release(&r->conns);
+    flushes_forget(r);
     process_release(&r->process);
     ring_reader_free(r->reader);
     free(r->name);
