@@ -33,7 +33,7 @@ void span_free(struct span *s)
     char *const texts[] = {s->name,          s->model,          s->provider,    s->operation,
                            s->request_model, s->response_model, s->response_id, s->usage_source,
                            s->cost_source,   s->error,          s->error_type,  s->process.exe,
-                           s->capture_route, s->printed};
+                           s->capture_route, s->printed,        s->state};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         free(texts[i]);
     json_free(s->finish_reasons);
@@ -66,6 +66,7 @@ void trace_free(struct trace *t)
     free(t->session_id);
     free(t->output);
     free(t->error);
+    free(t->state);
     free(t);
 }
 

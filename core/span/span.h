@@ -65,7 +65,9 @@ struct span {
     char *capture_route;   /* "openssl", "gnutls", "libc", "curl"; NULL: made by hand */
     int64_t dropped_bytes; /* 0: none */
     const char *ring_id;   /* borrowed: the ring it came from, for store_abandon; never printed */
-    char *printed;         /* span_seal made it: the fields' line; NULL: not sealed */
+    char *state;   /* what a collector has to remember of it while it runs; never printed; NULL:
+                      nothing, or a captured call's */
+    char *printed; /* span_seal made it: the fields' line; NULL: not sealed */
     size_t printed_len;
 };
 
@@ -83,6 +85,7 @@ struct trace {
     /* Borrowed: the ring whose end is the trace's end too (store_abandon); NULL for a trace that
      * several processes share, such as a run's. */
     const char *ring_id;
+    char *state; /* as a span's, but kept when it has ended */
     /* Kept by the store: */
     int64_t span_count;
     int64_t tokens_input, tokens_output; /* SPAN_UNKNOWN: no span told */

@@ -56,6 +56,10 @@ static const char *const migrations[] = {
     "CREATE TABLE remote("
     " local TEXT, destination INTEGER, remote TEXT NOT NULL, PRIMARY KEY(local, destination))"
     " WITHOUT ROWID;",
+
+    /* What a collector has to remember of spans and traces made by hand. */
+    "ALTER TABLE trace ADD COLUMN state TEXT;"
+    "ALTER TABLE span ADD COLUMN state TEXT;",
 };
 
 const int db_schema_version = (int)(sizeof(migrations) / sizeof(migrations[0]));
@@ -92,9 +96,9 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
     [TRACE_INSERT] =
         "INSERT INTO trace(row, id, start_time, end_time, last_time, span_count, errors, running,"
         " waiting, first_seq, last_seq, ring, destinations, name, project_id, user_id, session_id,"
-        " error, metadata, tags, output)"
+        " error, metadata, tags, output, state)"
         " VALUES(?1, ?2, ?3, ?4, ?3, 0, 0, 0, 0, 0, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,"
-        " ?14)",
+        " ?14, ?15)",
     [TRACE_UPDATE] =
         "UPDATE trace SET last_time = ?2, span_count = ?3, tokens_input = ?4, tokens_output = ?5,"
         " cost = ?6, errors = ?7, running = ?8, waiting = ?9, first_seq = ?10, last_seq = ?11,"
@@ -106,7 +110,8 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
         " project_id = coalesce(?5, project_id), user_id = coalesce(?6, user_id),"
         " session_id = coalesce(?7, session_id), metadata = coalesce(?8, metadata),"
         " tags = coalesce(?9, tags), output = coalesce(?10, output),"
-        " destinations = coalesce(?11, destinations), ring = iif(?12 > 0, ?12, ring)"
+        " destinations = coalesce(?11, destinations), ring = iif(?12 > 0, ?12, ring),"
+        " state = coalesce(?13, state)"
         " WHERE row = ?1",
     [TRACE_TOTALS] =
         "SELECT id, last_time, span_count, tokens_input, tokens_output, cost, errors, running,"
@@ -125,13 +130,20 @@ const char *const db_statement_sql[STATEMENT_COUNT] = {
     [TRACE_DELETE] = "DELETE FROM trace WHERE row = ?1",
     [TRACE_IN_RANGE] = "SELECT row FROM trace WHERE row = ?1 AND id BETWEEN ?2 AND ?3",
     [TRACE_TAIL_PREFIX] = "SELECT row FROM trace WHERE row > ?3 AND id BETWEEN ?1 AND ?2 LIMIT 2",
-    [TRACE_RUNNING] = "SELECT row, id, destinations FROM trace WHERE ring = ?1 AND end_time = 0",
+    [TRACE_RUNNING] = "SELECT row, state, destinations FROM trace WHERE ring = ?1 AND end_time = 0",
+    [TRACE_KEPT] = "SELECT " TRACE_COLUMNS ", state, destinations,"
+                   " (SELECT r.id FROM ring r WHERE r.row = ring) FROM trace WHERE row = ?1",
     [TRACE_COUNT] = "SELECT count(*), coalesce(sum(span_count), 0) FROM trace",
-    [SPAN_INSERT] = "INSERT INTO span VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [SPAN_INSERT] = "INSERT INTO span VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+                    " ?13)",
     [SPAN_UPDATE] = "UPDATE span SET start_time = ?2, end_time = ?3, tokens_input = ?4,"
-                    " tokens_output = ?5, cost = ?6, failed = ?7, document = ?8 WHERE row = ?1",
+                    " tokens_output = ?5, cost = ?6, failed = ?7, document = ?8, state = ?9"
+                    " WHERE row = ?1",
     [SPAN_STATE] = "SELECT trace, end_time, tokens_input, tokens_output, cost, failed,"
-                   " destinations, id FROM span WHERE row = ?1",
+                   " destinations, id, state IS NOT NULL FROM span WHERE row = ?1",
+    [SPAN_KEPT] = "SELECT s.document, s.start_time, s.end_time, s.id, s.trace, s.row, s.state,"
+                  " s.destinations, (SELECT r.id FROM ring r WHERE r.row = s.ring), t.id"
+                  " FROM span s JOIN trace t ON t.row = s.trace WHERE s.row = ?1",
     [SPAN_ID_BY_ROW] = "SELECT id FROM span WHERE row = ?1",
     [SPAN_TAIL] = "SELECT row, id FROM span WHERE row > ?1",
     [SPAN_ROWS_OF_TRACE] = "SELECT row FROM span WHERE trace = ?1 ORDER BY start_time, row",

@@ -81,8 +81,13 @@ int store_put_trace(struct store *s, const struct trace *t, const int64_t *desti
 int store_put_span(struct store *s, const struct span *span, const int64_t *destinations,
                    size_t count) WARN_UNUSED_RESULT;
 /* Ends every trace and span still running that this ring's process owned (their ring_id): spans
- * become partial with the error given; those who were told of their begin are told of the end. By
- * itself or inside a transaction. */
+ * become partial with the error given, those made by hand (they have a state) with the one below;
+ * traces made by hand are marked in their metadata. Those who were told of their begin are told of
+ * the end. By itself or inside a transaction. */
+#define STORE_NOT_ENDED      "process ended before the span was ended"
+#define STORE_NOT_ENDED_TYPE "not_ended"
+#define STORE_ENDED_BY       "ended_by"
+#define STORE_ENDED_BY_EXIT  "process exit"
 int store_abandon(struct store *s, const char *ring_id, int64_t end_time, const char *error);
 
 /* Reading. */
@@ -145,6 +150,17 @@ int store_outbox_reject(struct store *s, int64_t seq, const char *why);
 int store_get_trace(struct store *s, const uint8_t *trace_id, struct trace **out);
 int store_get_span(struct store *s, const uint8_t *trace_id, const uint8_t *span_id,
                    struct span **out);
+/* The same by a span's id alone, or of a trace, with their state and with what was said when they
+ * were put: whose they are, and where they go (a finished span: not known any more). */
+struct store_owner {
+    char *ring_id; /* new memory; NULL: nobody's */
+    int64_t destinations[8];
+    size_t destination_count;
+};
+int store_find_kept_span(struct store *s, const uint8_t *span_id, struct span **out,
+                         struct store_owner *owner);
+int store_find_kept_trace(struct store *s, const uint8_t *trace_id, struct trace **out,
+                          struct store_owner *owner);
 /* Ids that a service gave (older servers make their own). local: 32 or 16 hex. */
 int store_remote_put(struct store *s, int64_t destination, const char *local, const char *remote);
 char *store_remote_get(struct store *s, int64_t destination, const char *local);

@@ -146,9 +146,10 @@ static int insert_trace(struct store *s, const struct trace *t, const int64_t *d
     char *metadata = t->metadata == NULL ? NULL : json_print_new(t->metadata);
     char *tags = t->tags == NULL ? NULL : json_print_new(t->tags);
     int64_t row = s->meta.next_trace;
-    err = db_run(s, TRACE_INSERT, "ibiiittttttttt", row, (const void *)t->trace_id, TRACE_ID_LEN,
+    err = db_run(s, TRACE_INSERT, "ibiiitttttttttt", row, (const void *)t->trace_id, TRACE_ID_LEN,
                  t->start_time, t->end_time, ring, places[0] == '\0' ? NULL : places, t->name,
-                 t->project_id, t->user_id, t->session_id, t->error, metadata, tags, t->output);
+                 t->project_id, t->user_id, t->session_id, t->error, metadata, tags, t->output,
+                 t->state);
     free(metadata);
     free(tags);
     if (err != ERR_OK)
@@ -187,9 +188,9 @@ static int describe_trace(struct store *s, const struct trace *t, struct db_touc
     db_destinations_print(destinations, count, places, sizeof(places));
     char *metadata = t->metadata == NULL ? NULL : json_print_new(t->metadata);
     char *tags = t->tags == NULL ? NULL : json_print_new(t->tags);
-    err = db_run(s, TRACE_DESCRIBE, "iiitttttttti", touched->row, t->start_time, t->end_time,
+    err = db_run(s, TRACE_DESCRIBE, "iiittttttttit", touched->row, t->start_time, t->end_time,
                  t->name, t->project_id, t->user_id, t->session_id, metadata, tags, t->output,
-                 places[0] == '\0' ? NULL : places, ring);
+                 places[0] == '\0' ? NULL : places, ring, t->state);
     free(metadata);
     free(tags);
     if (err == ERR_OK && t->error != NULL && touched->error == NULL) {
@@ -219,6 +220,7 @@ struct stored_span {
     int64_t row, trace, end_time, tokens_input, tokens_output;
     double cost;
     bool failed, running;
+    bool by_hand;
     int64_t destinations[8];
     size_t destination_count;
 };
@@ -244,6 +246,7 @@ static int read_stored(struct store *s, int64_t row, struct stored_span *out)
     out->failed = sqlite3_column_int(st, 5) != 0;
     out->destination_count =
         db_destinations_parse((const char *)sqlite3_column_text(st, 6), out->destinations, 8);
+    out->by_hand = sqlite3_column_int(st, 8) != 0;
     sqlite3_reset(st);
     return ERR_OK;
 }
@@ -312,9 +315,10 @@ static int update_span(struct store *s, const struct span *span, const struct st
     if (err == ERR_OK)
         err = print_document(s, span, &document);
     if (err == ERR_OK)
-        err = db_run(s, SPAN_UPDATE, "iiiffdit", before->row, span->start_time, span->end_time,
+        err = db_run(s, SPAN_UPDATE, "iiiffditt", before->row, span->start_time, span->end_time,
                      span->tokens_input, span->tokens_output, span->cost_usd,
-                     (int64_t)(span->error != NULL), document);
+                     (int64_t)(span->error != NULL), document,
+                     span->end_time == 0 ? span->state : NULL);
     if (err != ERR_OK)
         return err;
     add_to_trace(t, before, span);
@@ -352,10 +356,11 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
     if (span->end_time == 0) /* for store_abandon; a finished one needs none */
         db_destinations_print(destinations, count, places, sizeof(places));
     int64_t row = s->meta.next_span;
-    err = db_run(s, SPAN_INSERT, "iiiiiffdiitt", row, db_span_key(span->span_id), t->row,
+    err = db_run(s, SPAN_INSERT, "iiiiiffdiittt", row, db_span_key(span->span_id), t->row,
                  span->start_time, span->end_time, span->tokens_input, span->tokens_output,
                  span->cost_usd, (int64_t)(span->error != NULL), ring,
-                 places[0] == '\0' ? NULL : places, document);
+                 places[0] == '\0' ? NULL : places, document,
+                 span->end_time == 0 ? span->state : NULL);
     if (err != ERR_OK)
         return err;
     s->meta.next_span++;
@@ -406,11 +411,36 @@ static int abandon_span(struct store *s, int64_t ring, int64_t end_time, const c
         return ERR_NOMEM;
     span->end_time = end_time > span->start_time ? end_time : span->start_time + 1;
     span->partial = true;
-    if (span->error == NULL)
-        span->error = strdup(error);
+    if (span->error == NULL) {
+        span->error = strdup(before.by_hand ? STORE_NOT_ENDED : error);
+        if (before.by_hand && span->error_type == NULL)
+            span->error_type = strdup(STORE_NOT_ENDED_TYPE);
+    }
     err = update_span(s, span, &before, before.destinations, before.destination_count);
     span_free(span);
     return err;
+}
+
+/* The metadata of a trace made by hand, with what is said of one that its program did not end. */
+static int read_marked(struct store *s, int64_t row, json **out)
+{
+    int err;
+    sqlite3_stmt *st = db_use(s, TRACE_BY_ROW, &err);
+    if (st == NULL)
+        return err;
+    db_bind(st, "i", row);
+    err = db_step(s, st);
+    if (err != 1)
+        return err < 0 ? err : ERR_NOENT;
+    struct trace *t = db_read_trace(st, 0);
+    sqlite3_reset(st);
+    if (t == NULL)
+        return ERR_NOMEM;
+    *out = t->metadata != NULL ? t->metadata : json_object();
+    t->metadata = NULL;
+    trace_free(t);
+    json_set_text(*out, STORE_ENDED_BY, STORE_ENDED_BY_EXIT);
+    return ERR_OK;
 }
 
 /* Ends one running trace of the ring. ERR_NOENT: there is none. */
@@ -425,6 +455,7 @@ static int abandon_trace(struct store *s, int64_t ring, int64_t end_time)
     if (err != 1)
         return err < 0 ? err : ERR_NOENT;
     int64_t row = sqlite3_column_int64(st, 0);
+    bool by_hand = sqlite3_column_type(st, 1) != SQLITE_NULL;
     int64_t destinations[8];
     size_t count = db_destinations_parse((const char *)sqlite3_column_text(st, 2), destinations, 8);
     sqlite3_reset(st);
@@ -434,7 +465,12 @@ static int abandon_trace(struct store *s, int64_t ring, int64_t end_time)
         return err;
     struct trace t = {.end_time = end_time > touched->last_time ? end_time : touched->last_time};
     memcpy(t.trace_id, touched->id, TRACE_ID_LEN);
-    return describe_trace(s, &t, touched, destinations, count);
+    if (by_hand)
+        err = read_marked(s, row, &t.metadata);
+    if (err == ERR_OK)
+        err = describe_trace(s, &t, touched, destinations, count);
+    json_free(t.metadata);
+    return err;
 }
 
 int store_abandon(struct store *s, const char *ring_id, int64_t end_time, const char *error)

@@ -99,7 +99,7 @@ static void test_newer(void **state)
     exec_sql(in(*state, "traces.db"), "PRAGMA user_version = 99");
     assert_int_equal(open_fails(*state, STORE_WRITE, "newer"), ERR_VERSION);
     assert_int_equal(open_fails(*state, STORE_READ, "newer"), ERR_VERSION);
-    exec_sql(in(*state, "traces.db"), "PRAGMA user_version = 1");
+    exec_sql(in(*state, "traces.db"), "PRAGMA user_version = 2");
     s = open_store(*state);
     assert_int_equal(span_count(s), 10);
     store_close(s);
