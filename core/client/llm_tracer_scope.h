@@ -21,6 +21,8 @@ static inline llmt_pair llmt_pair_of(const char *key, int kind, const char *text
     return pair;
 }
 
+/* A pair: LLMT_TEXT(key, text), LLMT_INT(key, integer), LLMT_NUMBER(key, double),
+ * LLMT_BOOL(key, condition), LLMT_JSON(key, text). */
 #define LLMT_TEXT(key, value)   llmt_pair_of((key), 't', (value), 0, 0.0)
 #define LLMT_INT(key, value)    llmt_pair_of((key), 'i', LLMT_NO_TEXT_, (value), 0.0)
 #define LLMT_NUMBER(key, value) llmt_pair_of((key), 'n', LLMT_NO_TEXT_, 0, (value))
