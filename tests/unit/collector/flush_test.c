@@ -1,5 +1,7 @@
 /* Answers to flushes: what has to be stored and delivered before one is given. */
 #include <arpa/inet.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "messages.h"
@@ -41,12 +43,48 @@ static void test_stored_before_the_answer(void **state)
     struct collector *c = start_collector(&place);
     ring_make(&w, &place, NULL);
     line_open(&l, &w, 1);
-    line_call(&l, "before the flush");
-    tell_flush(&w, 1, 3, 77);
-    assert_true(answered(c, &w, 3, 77, 2000));
-    spans_read(&place, &spans);
-    assert_int_equal(spans.count, 1);
+    for (int i = 1; i <= 20; i++) { /* a commit group is longer than it takes */
+        line_call(&l, "before the flush");
+        tell_flush(&w, 1, 3, 77 * (uint64_t)i);
+        assert_true(answered(c, &w, 3, 77 * (uint64_t)i, 2000));
+        spans_read(&place, &spans);
+        assert_int_equal(spans.count, i);
+        spans_free(&spans);
+    }
     assert_int_equal(flushed_in(&w, 2), 0);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A store that refuses holds the answer back. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    signal(SIGXFSZ, SIG_IGN);
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    line_open(&l, &w, 1);
+    line_call(&l, "stored");
+    settle(c, 100);
+    limit_files(1 << 14);
+    line_call(&l, "refused");
+    tell_flush(&w, 1, 0, 7);
+    bool early = answered(c, &w, 0, 7, 100);
+    limit_files(RLIM_INFINITY);
+    assert_false(early);
+    assert_true(answered(c, &w, 0, 7, 3000));
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 2);
     collector_free(c);
     ring_writer_discard(&w);
 }
@@ -165,6 +203,7 @@ static void test_hostile(void **state)
     put_raw(&w, &m, sizeof(m), now + 2);
     m.flush.ticket = 20; /* older, though it comes later */
     put_raw(&w, &m, sizeof(m), now + 1);
+    assert_true(answered(c, &w, 4, 21, 2000));
     m.flush.ticket = 22;
     put_raw(&w, &m, sizeof(m), UINT64_MAX);
     assert_true(answered(c, &w, 4, 22, 2000));
@@ -180,6 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_stored_before_the_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_of_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_dead_service_holds_its_own, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_replaced_collector, setup, teardown),
