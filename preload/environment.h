@@ -7,32 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum environment_name {
-    ENV_TRACING_ENABLED,
-    ENV_TRACER_ENDPOINTS,
-    ENV_TRACER_ROLE,
-    ENV_TRACER_HOOKS,
-    ENV_TRACER_URL,
-    ENV_TRACER_API_KEY,
-    ENV_TRACER_PROJECT_ID,
-    ENV_TRACER_CAPTURE_CONTENT,
-    ENV_TRACER_RUNTIME_DIR,
-    ENV_TRACER_RING_MAX_MB,
-    ENV_TRACER_RUN_TRACE,
-    ENV_TRACER_RUN_NAME,
-    ENV_TRACEPARENT,
-    ENV_TRACER_DATA_DIR,
-    ENV_TRACER_EXPORT,
-    ENV_TRACER_MAX_CONTENT_BYTES,
-    ENV_XDG_RUNTIME_DIR,
-    ENV_NAMES
-};
+#include "wire/owner.h"
+
+/* What concerns the hooks alone. */
+enum environment_name { ENV_TRACING_ENABLED, ENV_TRACER_ROLE, ENV_TRACER_HOOKS, ENV_NAMES };
 
 /* Reads the variables; called once, by the constructor. Values that do not fit into 32 KB together
  * are left out. */
 void environment_init(char **variables);
 /* The value, or NULL when it was not set. Lives as long as the process. */
 const char *environment_get(enum environment_name name);
+const char *environment_setting(enum owner_setting setting);
 /* The variables that a collector started from here needs, NAME=value, NULL-terminated. */
 char *const *environment_for_collector(void);
 

@@ -182,7 +182,7 @@ void openssl_received(const SSL *ssl, const void *data, size_t got)
     bool outer;
 
     /* Without a ring nothing is captured: the first thing to know, and the cheapest. */
-    if (LLMT_LIKELY(atomic_load_explicit(&session.ring, memory_order_relaxed) == NULL ||
+    if (LLMT_LIKELY(atomic_load_explicit(&session.owner.ring, memory_order_relaxed) == NULL ||
                     !track_active((track_key)ssl)) &&
         !environment_is_server()) {
         return;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "wire/writer.h"
+#include "wire/owner.h"
 
 #define SESSION_PAGE   4096
 #define SESSION_WIPED  __attribute__((aligned(SESSION_PAGE)))
@@ -16,9 +16,6 @@
 #define PENDING_MAX    32u
 #define PENDING_SIZE   1024u
 #define REMEMBERED_MAX 4096u
-#define CANDIDATES_MAX 8u
-#define PROCESS_TEXTS  128u
-#define PROCESS_TEXT   24576u
 
 /* A connection that is captured, or whose first request is not complete yet. */
 struct conn {
@@ -39,30 +36,14 @@ struct pending {
     char data[PENDING_SIZE];
 };
 
-/* A ring that is being made. */
-struct ring_candidate {
-    _Atomic uint32_t taken;
-    uint32_t text_count, text_used;
-    char dir[WRITER_PATH_MAX];
-    struct ring_writer writer;
-    struct wire_process_info info;
-    struct wire_piece texts[PROCESS_TEXTS];
-    char text[PROCESS_TEXT];
-    char scratch[4096];
-};
-
 struct session {
-    _Atomic uint32_t pid; /* 0: a fork has just emptied this */
-    _Atomic(struct ring_writer *) ring;
-    _Atomic uint64_t retry_at;   /* no ring could be made: not before this time again */
-    _Atomic uint64_t next_check; /* when to look after the collector */
+    struct ring_owner owner; /* first: what every start writes to lies on the first page */
     _Atomic uint64_t next_id;
     _Atomic uint64_t keys[RING_CONN_SLOTS];
     struct conn conns[RING_CONN_SLOTS];
     _Atomic uint16_t fd_slots[FD_MAX]; /* index into conns plus one */
     _Atomic uintptr_t remembered[REMEMBERED_MAX];
     struct pending pendings[PENDING_MAX];
-    struct ring_candidate candidates[CANDIDATES_MAX];
 } SESSION_WIPED;
 
 extern struct session session;
@@ -84,8 +65,5 @@ struct ring_writer *session_ring_if_any(void);
 void session_watch(uint64_t now);
 /* The calling thread's kernel id. */
 uint32_t session_tid(void);
-
-/* Fills a candidate's info and texts (process.c). */
-void process_describe(struct ring_candidate *candidate, uint64_t now);
 
 #endif

@@ -116,14 +116,6 @@ bool text_starts(const char *text, const char *prefix)
     return true;
 }
 
-bool text_contains(const char *text, const char *part)
-{
-    for (; *text != '\0'; text++)
-        if (text_starts(text, part))
-            return true;
-    return *part == '\0';
-}
-
 size_t text_find(const char *data, size_t from, size_t len, char c)
 {
 #if defined(__x86_64__)
@@ -168,12 +160,4 @@ bool text_put_number(char *buffer, size_t size, size_t *at, uint64_t number)
         number /= 10;
     } while (number != 0);
     return text_put(buffer, size, at, digits + i, sizeof(digits) - i);
-}
-
-uint64_t text_number(const char *text)
-{
-    uint64_t number = 0;
-    for (; *text >= '0' && *text <= '9'; text++)
-        number = number * 10 + (uint64_t)(*text - '0');
-    return number;
 }

@@ -11,8 +11,6 @@ size_t text_length(const char *text);
 bool text_equal(const char *a, const char *b);
 /* Whether text starts with prefix. */
 bool text_starts(const char *text, const char *prefix);
-/* Whether the NUL-terminated text contains part. */
-bool text_contains(const char *text, const char *part);
 char text_lower(char c);
 /* Where the byte c is next in data[from..len), or len. */
 size_t text_find(const char *data, size_t from, size_t len, char c);
@@ -21,7 +19,5 @@ size_t text_find(const char *data, size_t from, size_t len, char c);
 bool text_put(char *buffer, size_t size, size_t *at, const char *text, size_t len);
 /* The same for a number in decimal. */
 bool text_put_number(char *buffer, size_t size, size_t *at, uint64_t number);
-/* Digits at the start of text as a number; stops at anything else. */
-uint64_t text_number(const char *text);
 
 #endif

@@ -37,7 +37,7 @@ static int descriptor_of(track_key key)
 
 static const char *extra_endpoints(void)
 {
-    const char *extra = environment_get(ENV_TRACER_ENDPOINTS);
+    const char *extra = environment_setting(OWNER_ENDPOINTS);
     return extra == NULL ? "" : extra;
 }
 

@@ -192,8 +192,6 @@ static void test_numbers_and_texts(void **state)
     at = 0;
     assert_false(text_put_number(out, sizeof(out), &at, UINT64_MAX));
     assert_string_equal(out, "1844674");
-    assert_int_equal(text_number("64MB"), 64);
-    assert_int_equal(text_number("x"), 0);
 }
 
 static void test_copying(void **state)
