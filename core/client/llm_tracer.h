@@ -31,8 +31,8 @@
  *   are not pointers to memory: never follow or free one.
  * - What is left open is not lost: the collector ends it when the process has ended, marked.
  * - Texts are copied before a function returns. They are UTF-8; what is not, and control
- * characters, are replaced so that the result is valid JSON. Texts above their limit are cut, and
- * the span or trace says so in its metadata.
+ *   characters, are replaced so that the result is valid JSON. Texts above their limit are cut, and
+ *   the span or trace says so in its metadata.
  * - A forked child may use the handles that it inherited as parents; ending them is the business of
  *   the process that began them, so a child's llmt_span_end on one only frees the child's copy.
  *
@@ -200,8 +200,8 @@ int llmt_span_set_input(llmt_span *span, const char *json);
 int llmt_span_set_output(llmt_span *span, const char *json);
 /* Adds the members of a JSON object to the span's metadata. Errors as above. Thread-safe. */
 int llmt_span_set_metadata(llmt_span *span, const char *json);
-/* The model's name. LLMT_OK, LLMT_EINVAL (NULL or empty), LLMT_EENDED, LLMT_ENOBUFS. Thread-safe.
- */
+/* The model's name, at most LLMT_NAME_MAX characters. LLMT_OK, LLMT_EINVAL (NULL or empty),
+ * LLMT_EENDED, LLMT_ENOBUFS. Thread-safe. */
 int llmt_span_set_model(llmt_span *span, const char *model);
 /* Tokens that went in (cached ones included) and came out (reasoning included), 0..LLMT_TOKENS_MAX,
  * and the cost in USD, 0..LLMT_COST_MAX; LLMT_UNKNOWN leaves one as it is. LLMT_ERANGE: nothing of
@@ -226,7 +226,7 @@ int llmt_span_end(llmt_span *span);
 /* Writes the span's id (16 hex digits) to out and returns out; "" for NULL and ended spans.
  * Thread-safe. */
 const char *llmt_span_id(const llmt_span *span, char out[LLMT_SPAN_ID_SIZE]);
-/* The same for the id of the trace that it is in. */
+/* The same for the id of the trace that it is in (32 hex digits). Thread-safe. */
 const char *llmt_span_trace_id(const llmt_span *span, char out[LLMT_TRACE_ID_SIZE]);
 
 /* Output as key/value pairs: LLMT_SET_OUTPUT(span, LLMT_TEXT("answer", text), LLMT_INT("hits", 3)).
@@ -259,12 +259,12 @@ int llmt_trace_detach(llmt_trace *trace);
 /* Makes ids the calling thread's active ones, whatever its stack says, until the next call that
  * changes the stack or these ids: for runtimes that keep the active span themselves. trace_id 32
  * and span_id 16 hex digits (NULL: the trace itself); trace_id NULL: nothing is active. LLMT_OK,
- * LLMT_EINVAL. */
+ * LLMT_EINVAL (an id is malformed). Thread-safe: the ids are the calling thread's. */
 int llmt_activate(const char *trace_id, const char *span_id);
 /* The `traceparent` header of the thread's active span, to be sent with a request that another
  * traced service serves. Returns out; "" and NULL when nothing is active. Thread-safe. */
 const char *llmt_current_traceparent(char out[LLMT_TRACEPARENT_SIZE]);
-/* The same for one span. */
+/* The same for one span; "" and NULL for NULL and ended ones. Thread-safe. */
 const char *llmt_span_traceparent(const llmt_span *span, char out[LLMT_TRACEPARENT_SIZE]);
 
 /* --- by id ------------------------------------------------------------------------------------ */
@@ -278,10 +278,12 @@ int llmt_create_trace(llmt_client *client, const char *name, const llmt_trace_op
                       char trace_id[LLMT_TRACE_ID_SIZE]);
 int llmt_create_span(llmt_client *client, const char *trace_id, const char *name, const char *type,
                      const llmt_span_options *options, char span_id[LLMT_SPAN_ID_SIZE]);
-/* output NULL or "" leaves what is there. */
+/* Ends the trace of that id. output: plain text, at most LLMT_TEXT_MAX bytes; NULL or "" leaves
+ * what is there. Errors as above. Thread-safe. */
 int llmt_complete_trace(llmt_client *client, const char *trace_id, const char *output);
-/* output: JSON, error: text, either may be NULL; figures as in llmt_span_set_usage (LLMT_ERANGE:
- * the span is completed without them). */
+/* Ends the span of that id. output: JSON as in llmt_span_set_output, error: text as in
+ * llmt_span_set_error, either may be NULL; figures as in llmt_span_set_usage (LLMT_ERANGE: the span
+ * is completed without them). Errors as above. Thread-safe. */
 int llmt_complete_span(llmt_client *client, const char *span_id, const char *output,
                        const char *error, int64_t tokens_input, int64_t tokens_output,
                        double cost_usd);
