@@ -145,6 +145,30 @@ class Sandbox:
                                  f"{json.dumps(found)[:3000]}")
         return sorted(found, key=lambda s: s["start_time"])
 
+    def traces(self):
+        done = self.tool("list", "--json", "--limit", "1000000")
+        return [json.loads(line) for line in done.stdout.splitlines() if line]
+
+    def ended_traces(self, count, seconds=20):
+        """Waits until that many traces ended, and returns them, newest first."""
+        def ended():
+            found = self.traces()
+            return found if len(found) >= count and all("end_time" in t for t in found) else None
+
+        try:
+            found = wait_for(ended, seconds, f"{count} ended traces")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {json.dumps(self.traces())[:3000]}") from None
+        if len(found) > count:
+            raise AssertionError(f"{len(found)} traces instead of {count}: "
+                                 f"{json.dumps(found)[:3000]}")
+        return found
+
+    def trace(self, trace_id):
+        """A trace and its spans by start time, as `show` tells them."""
+        shown = json.loads(self.tool("show", trace_id, "--json").stdout)
+        return shown["trace"], sorted(shown["spans"], key=lambda s: s["start_time"])
+
     def clean(self, words, seconds=10):
         """Waits until no file holds one of the words: a ring may outlive its spans a little."""
         try:
@@ -233,24 +257,32 @@ def tokens(span):
     return span.get("tokens_input"), span.get("tokens_output", 0)
 
 
+PACKAGES = ["openai==3.54.0", "anthropic==2.12.0", "fastapi==0.165.0", "uvicorn==0.54.0",
+            "uvloop==0.23.0", "httpx==0.28.1"]
+
+
 def venv():
-    """A Python with the providers' packages; None when the registry cannot be reached."""
+    """A Python with the providers' packages and those that applications use beside them; None when
+    the registry cannot be reached."""
     folder = os.path.join(CACHE, "venv")
     python = os.path.join(folder, "bin", "python")
     done = os.path.join(folder, "installed")
     if os.path.exists(done):
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    made = subprocess.run([PYTHON, "-m", "venv", folder], capture_output=True, check=False)
-    if made.returncode != 0:
-        return None
-    pip = subprocess.run([python, "-m", "pip", "install", "-q", "openai==3.54.0",
-                          "anthropic==2.12.0"], capture_output=True, check=False, timeout=400)
+        with open(done, encoding="utf-8") as f:
+            if f.read().split() == PACKAGES:
+                return python
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        made = subprocess.run([PYTHON, "-m", "venv", folder], capture_output=True, check=False)
+        if made.returncode != 0:
+            return None
+    pip = subprocess.run([python, "-m", "pip", "install", "-q"] + PACKAGES, capture_output=True,
+                         check=False, timeout=400)
     if pip.returncode != 0:
         sys.stderr.write(pip.stderr.decode()[-500:])
         return None
-    with open(done, "w", encoding="utf-8"):
-        pass
+    with open(done, "w", encoding="utf-8") as f:
+        f.write("\n".join(PACKAGES))
     return python
 
 

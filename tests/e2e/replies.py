@@ -6,6 +6,10 @@ import struct
 import zlib
 
 
+DIMENSIONS = 1536  # of an embedding
+SENTIMENT = "positive"  # the answer to a prompt that asks for one
+
+
 class Reply:
     def __init__(self, status=200, body=b"", frames=None, content_type="application/json",
                  usage=None, extra=""):
@@ -59,7 +63,7 @@ def error(path, status, message):
 def openai_chat(body):
     messages = body.get("messages", [])
     prompt = dumps(messages)
-    text = answer_text(prompt)
+    text = SENTIMENT if "sentiment" in prompt else answer_text(prompt)
     usage = {"prompt_tokens": words(prompt), "completion_tokens": words(text),
              "total_tokens": words(prompt) + words(text),
              "prompt_tokens_details": {"cached_tokens": words(prompt) // 2},
@@ -150,9 +154,9 @@ def openai_completions(body):
 def openai_embeddings(body):
     texts = body.get("input", "")
     texts = texts if isinstance(texts, list) else [texts]
-    vector = [i / 512 - 0.5 for i in range(512)]
+    vector = [i / DIMENSIONS - 0.5 for i in range(DIMENSIONS)]
     if body.get("encoding_format") == "base64":
-        vector = base64.b64encode(struct.pack("<512f", *vector)).decode()
+        vector = base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *vector)).decode()
     usage = {"prompt_tokens": sum(words(t) for t in texts),
              "total_tokens": sum(words(t) for t in texts)}
     full = {"object": "list", "model": body.get("model", ""), "usage": usage,

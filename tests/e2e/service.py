@@ -1,11 +1,16 @@
 """A tracing service as the contract describes it, without extensions, in memory: what an exporter
 delivered can be read from its dictionaries. Keys are `project-ID`; any well-formed one is accepted
-unless `accept` names the ids."""
+unless `accept` names the ids. Bodies that break the contract are refused, and kept in `refused` as
+every other answer of 400 and above. With tls, a pair of files, it speaks https."""
 
 import datetime
 import http.server
 import json
+import ssl
 import threading
+import time
+
+import contract
 
 
 def now():
@@ -13,8 +18,9 @@ def now():
 
 
 class Service:
-    def __init__(self, accept=None, port=0):
+    def __init__(self, accept=None, port=0, tls=None):
         self.accept = accept
+        self.refused = []  # (status, method, path, body, answer)
         self.traces = {}
         self.spans = {}
         self.log = []  # (method, path, project)
@@ -40,15 +46,25 @@ class Service:
                 length = int(self.headers.get("Content-Length") or 0)
                 raw = self.rfile.read(length)
                 body = json.loads(raw) if raw else {}
-                self.answer(*service.handle(self.command, self.path.split("?")[0],
-                                            self.headers.get("X-API-Key"), body))
+                path = self.path.split("?")[0]
+                status, answer = service.handle(self.command, path,
+                                                self.headers.get("X-API-Key"), body)
+                if status >= 400:
+                    service.refused.append((status, self.command, path, body, answer))
+                self.answer(status, answer)
 
             do_GET = do_POST = do_PATCH = handle_any
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # The handshake belongs to the connection's thread.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -71,6 +87,11 @@ class Service:
             return self.route(method, path.strip("/").split("/"), project, body)
 
     def route(self, method, parts, project, body):
+        what = {("POST", 2): "create trace", ("POST", 4): "create span",
+                ("PATCH", 4): f"complete {parts[1][:-1]}"}.get((method, len(parts)))
+        wrong = contract.problems(what, body) if what in contract.RULES else []
+        if wrong:
+            return 422, {"detail": [{"loc": ["body"], "msg": w, "type": "value"} for w in wrong]}
         if method == "POST" and parts == ["api", "traces"]:
             if body.get("project_id") != project:
                 return 403, {"detail": "project mismatch"}
@@ -113,6 +134,25 @@ class Service:
             trace["output"] = body.get("output") or trace["output"]
             return 200, {"trace_id": parts[2], "status": "completed"}
         return 404, {"detail": "Not Found"}
+
+    def settle(self, project, traces, spans, seconds=40):
+        """Waits until that many traces and spans of a project are complete; more is a failure."""
+        end = time.monotonic() + seconds
+        while True:
+            with self.lock:
+                mine = [t for t in self.traces.values() if t["project_id"] == project]
+                ended = sum(t["end_time"] is not None for t in mine)
+            done = len(self.complete(project))
+            if ended >= traces and done >= spans:
+                break
+            if time.monotonic() > end:
+                raise AssertionError(f"the service has {ended} of {traces} traces and {done} of "
+                                     f"{spans} spans of project {project}; it refused "
+                                     f"{self.refused[:5]}")
+            time.sleep(0.05)
+        if (len(mine), done) != (traces, spans):
+            raise AssertionError(f"{len(mine)} traces and {done} spans of project {project} "
+                                 f"instead of {traces} and {spans}")
 
     def complete(self, project):
         """The spans of a project that were completed."""
