@@ -100,6 +100,7 @@ void moved_ones_end_once()
     {
         llmt::Client client;
         llmt::Client other(std::move(client));
+        // NOLINTNEXTLINE(bugprone-use-after-move): what is left is what is tested
         check(!client && other, "moved", "the client went over");
         llmt::Trace first = other.trace("first"), second = other.trace("second");
         second = std::move(first); // ends the second
@@ -107,6 +108,7 @@ void moved_ones_end_once()
         b = std::move(a); // ends b
         llmt::Span &same = b;
         b = std::move(same);
+        // NOLINTNEXTLINE(bugprone-use-after-move): here too
         check(b.get() != nullptr && !a, "moved", "the span went over and stayed");
         llmt::Client none;
         none = std::move(other);
