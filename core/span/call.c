@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "llm/llm.h"
+#include "span/fill.h"
 #include "span/span.h"
 
 /* Replaces the text when the call knows one. Out of memory: the field stays as it was. */
@@ -23,43 +24,6 @@ static void set_figure(int64_t *to, int64_t from)
 {
     if (from >= 0)
         *to = from;
-}
-
-static void take_json(json **to, json **from)
-{
-    if (*from == NULL)
-        return;
-    json_free(*to);
-    *to = *from;
-    *from = NULL;
-}
-
-/* Adds the members of `from` that `to` does not have (or, when they win, all) and frees `from`. */
-static void merge(json **to, json *from, bool wins)
-{
-    if (*to == NULL || !json_is_object(*to) || !json_is_object(from)) {
-        if (from != NULL && (*to == NULL || wins)) {
-            json_free(*to);
-            *to = from;
-        } else {
-            json_free(from);
-        }
-        return;
-    }
-    for (json *e = json_first(from); e != NULL; e = json_first(from)) {
-        char *key = strdup(json_key(e));
-        json *value = key == NULL ? NULL : json_take(from, key);
-        if (value == NULL) {
-            free(key);
-            break;
-        }
-        if (wins || json_get(*to, key) == NULL)
-            json_set(*to, key, value);
-        else
-            json_free(value);
-        free(key);
-    }
-    json_free(from);
 }
 
 static void set_name(struct span *s, const struct llm_call *call)
@@ -161,7 +125,7 @@ static void set_metadata(struct span *s, struct llm_call *call, bool content)
     if (json_first(metadata) == NULL)
         json_free(metadata);
     else
-        merge(&s->metadata, metadata, true);
+        json_merge(&s->metadata, metadata, true);
 }
 
 void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall, bool content)
@@ -176,7 +140,7 @@ void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall,
     set_text(&s->model, call->response_model != NULL ? call->response_model : call->request_model);
     set_times(s, call, boot_to_wall);
     set_usage(s, call);
-    take_json(&s->finish_reasons, &call->finish_reasons);
+    json_move(&s->finish_reasons, &call->finish_reasons);
     if (call->status_code > 0)
         s->status_code = call->status_code;
     set_figure(&s->retry, call->retry);
@@ -187,84 +151,10 @@ void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall,
         s->dropped_bytes = call->lost < INT64_MAX ? (int64_t)call->lost : INT64_MAX;
     set_metadata(s, call, content);
     if (content) {
-        take_json(&s->input_data, &call->input);
-        take_json(&s->output_data, &call->output);
+        json_move(&s->input_data, &call->input);
+        json_move(&s->output_data, &call->output);
     }
     json_free(call->input);
     json_free(call->output);
     call->input = call->output = NULL;
-}
-
-static void fill_text(char **to, char **from)
-{
-    if (*to != NULL)
-        return;
-    *to = *from;
-    *from = NULL;
-}
-
-static void fill_figure(int64_t *to, int64_t from)
-{
-    if (*to < 0)
-        *to = from;
-}
-
-static void fill_number(double *to, double from)
-{
-    if (*to < 0)
-        *to = from;
-}
-
-static void fill_figures(struct span *s, struct span *from)
-{
-    if (s->tokens_input < 0 && s->tokens_output < 0) /* else the figures are the program's own */
-        fill_text(&s->usage_source, &from->usage_source);
-    fill_figure(&s->tokens_input, from->tokens_input);
-    fill_figure(&s->tokens_output, from->tokens_output);
-    fill_figure(&s->tokens_cache_read, from->tokens_cache_read);
-    fill_figure(&s->tokens_cache_write, from->tokens_cache_write);
-    fill_figure(&s->tokens_reasoning, from->tokens_reasoning);
-    if (s->cost_usd < 0) {
-        s->cost_usd = from->cost_usd;
-        fill_text(&s->cost_source, &from->cost_source);
-    }
-    fill_figure(&s->chunk_count, from->chunk_count);
-    fill_number(&s->ttfc_ms, from->ttfc_ms);
-    fill_number(&s->ttft_ms, from->ttft_ms);
-    fill_figure(&s->status_code, from->status_code);
-    fill_figure(&s->retry, from->retry);
-    if (s->stream < 0)
-        s->stream = from->stream;
-}
-
-void span_fill(struct span *s, struct span *from)
-{
-    fill_figures(s, from);
-    fill_text(&s->model, &from->model);
-    fill_text(&s->provider, &from->provider);
-    fill_text(&s->operation, &from->operation);
-    fill_text(&s->request_model, &from->request_model);
-    fill_text(&s->response_model, &from->response_model);
-    fill_text(&s->response_id, &from->response_id);
-    if (s->error == NULL)
-        fill_text(&s->error_type, &from->error_type);
-    fill_text(&s->error, &from->error);
-    s->partial |= from->partial;
-    if (s->finish_reasons == NULL)
-        take_json(&s->finish_reasons, &from->finish_reasons);
-    if (s->input_data == NULL)
-        take_json(&s->input_data, &from->input_data);
-    if (s->output_data == NULL)
-        take_json(&s->output_data, &from->output_data);
-    merge(&s->metadata, from->metadata, false);
-    from->metadata = NULL;
-    fill_text(&s->process.exe, &from->process.exe);
-    if (s->process.pid <= 0)
-        s->process.pid = from->process.pid;
-    if (s->process.argv == NULL)
-        take_json(&s->process.argv, &from->process.argv);
-    fill_text(&s->capture_route, &from->capture_route);
-    s->dropped_bytes += from->dropped_bytes;
-    if (s->ring_id == NULL)
-        s->ring_id = from->ring_id;
 }

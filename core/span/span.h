@@ -134,6 +134,13 @@ void span_from_call(struct span *s, struct llm_call *call, int64_t boot_to_wall,
  * what the program set itself stays. Takes texts and JSON over; ids, name, type and times of s
  * stay. */
 void span_fill(struct span *s, struct span *from);
+/* Adds a captured call to others inside the same span: tokens, cost and chunks are summed (what no
+ * call told stays unknown), the times to first chunk and content are those of the first by
+ * start_time, all else is the last's by end_time where it knows it, its error or success included.
+ * Takes texts and JSON over; ids, name and type of sum stay. */
+void span_sum(struct span *sum, struct span *from);
+/* A copy that shares nothing but ring_id; NULL: out of memory, or the span is sealed. */
+struct span *span_copy(const struct span *s);
 
 /* Grouping (group.c): which trace a captured call belongs to. */
 struct grouper;
