@@ -88,6 +88,20 @@ void http_client_free(struct http_client *c)
     free(c);
 }
 
+/* The certificate authorities that the user names, as the curl program takes them: the library by
+ * itself knows only those that it was built for. */
+static void set_authorities(CURL *curl)
+{
+    const char *file = getenv("CURL_CA_BUNDLE");
+    const char *folder = getenv("SSL_CERT_DIR");
+    if (file == NULL || file[0] == '\0')
+        file = getenv("SSL_CERT_FILE");
+    if (file != NULL && file[0] != '\0')
+        curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+    if (folder != NULL && folder[0] != '\0')
+        curl_easy_setopt(curl, CURLOPT_CAPATH, folder);
+}
+
 static void set_fixed_options(struct http_client *c)
 {
     CURL *curl = c->curl;
@@ -101,6 +115,7 @@ static void set_fixed_options(struct http_client *c)
 #endif
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    set_authorities(curl);
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "llm-tracer/" TRACER_VERSION);

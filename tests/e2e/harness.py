@@ -34,15 +34,17 @@ def wait_for(condition, seconds, what):
         time.sleep(0.05)
 
 
-def certificate():
-    """A self-signed certificate for localhost, made once."""
+def certificate(host=None):
+    """A self-signed certificate for localhost and another host, made once."""
     os.makedirs(CACHE, exist_ok=True)
-    cert, key = os.path.join(CACHE, "cert.pem"), os.path.join(CACHE, "key.pem")
+    name = f"{host}-" if host else ""
+    cert, key = os.path.join(CACHE, name + "cert.pem"), os.path.join(CACHE, name + "key.pem")
     fresh = os.path.exists(cert) and os.path.getmtime(cert) > time.time() - 20 * 86400
     if not fresh:
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key,
                         "-out", cert, "-days", "30", "-subj", "/CN=localhost", "-addext",
-                        "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext",
+                        "subjectAltName=DNS:localhost,IP:127.0.0.1" +
+                        (f",DNS:{host}" if host else ""), "-addext",
                         "basicConstraints=critical,CA:TRUE"], check=True, capture_output=True)
     return cert, key
 

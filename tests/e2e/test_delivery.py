@@ -81,6 +81,19 @@ class Delivery(unittest.TestCase):
         self.assertEqual([s["completes"] for s in spans], [1] * 6)
         self.assertEqual(len(server.traces), 6)
 
+    def test_authority_of_the_users_own(self):
+        """A service behind a certificate that only SSL_CERT_FILE knows."""
+        certificate = harness.certificate()
+        server = self.serve(tls=certificate)
+        env = {"TRACER_URL": server.url, "TRACER_API_KEY": "project-own"}
+        self.call("gpt-4o", env)
+        harness.wait_for(lambda: "certificate" in self.box.tool("status").stdout, 20,
+                         "status says why nothing is delivered")
+        self.assertEqual(server.log, [])
+        self.box.kill_collector()
+        self.box.start_collector({"SSL_CERT_FILE": certificate[0]})
+        harness.wait_for(lambda: server.complete("own"), 40, "the span is delivered")
+
     def test_spans_of_a_run_arrive_live(self):
         """Created at the request, completed at the response."""
         server = self.serve()
