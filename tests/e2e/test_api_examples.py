@@ -1,0 +1,96 @@
+"""The repository's own programs of the explicit API, in C, C++ and Python: what they leave in the
+local store and at the service, with and without the preload."""
+
+import os
+import subprocess
+import unittest
+
+import api
+import expected
+import harness
+
+HITS = "weather 0\nweather 1\nweather 2\n"
+NATIVE = {"agent": expected.agent(HITS)}
+SAID = {"sentiment": "positive\n"}
+
+
+def traces_of(scenario):
+    return getattr(expected, scenario)()
+
+
+class Native(api.ApiTest):
+    """The C programs, and one in C++."""
+
+    def test_scenarios(self):
+        for name in api.SCENARIOS:
+            with self.subTest(name):
+                self.both([api.example(name)], name, NATIVE.get(name) or traces_of(name),
+                          stdout=SAID.get(name, ""))
+
+    def test_static_library(self):
+        self.both([api.example("sentiment_static")], "sentiment", traces_of("sentiment"),
+                  stdout="positive\n")
+        linked = subprocess.run(["ldd", api.example("sentiment_static")], capture_output=True,
+                                text=True, check=True)
+        self.assertNotIn("libllmtracer", linked.stdout)
+
+    def test_scopes_of_cpp(self):
+        if not os.path.exists(api.example("agent_scopes")):
+            self.skipTest("this machine has no C++ compiler")
+        self.both([api.example("agent_scopes")], "agent", NATIVE["agent"], stdout="")
+
+    def test_error(self):
+        done = self.both([api.example("error")], "error", expected.error(), returncode=1)
+        self.assertEqual(done.stderr.decode(), expected.DOWN + "\n")
+        self.both([api.example("error")], "error", expected.error(up=True), EXTERNAL_API="up")
+
+    def test_chat_service(self):
+        lines = "".join(f"{who}\t{question}\n" for who, question in api.REQUESTS)
+        traces = expected.chat_service(api.REQUESTS)
+        said = sorted(f"{t.user_id}: {t.spans[0].output['content']}" for t in traces)
+        for preload in (False, True):
+            with self.subTest(preload=preload):
+                done = self.box.run([api.example("chat_service")], preload=preload,
+                                    env=self.env(), input=lines.encode())
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.assertEqual(sorted(done.stdout.decode().splitlines()), said)
+                self.check(traces, "chat_service", preload)
+                self.fresh()
+
+
+class Python(api.ApiTest):
+    """The Python programs with the real openai package."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.python = harness.venv()
+        if cls.python is None:
+            raise unittest.SkipTest("the packages openai and fastapi could not be installed")
+        super().setUpClass()
+
+    def command(self, name):
+        return [self.python, os.path.join(api.EXAMPLES, "python", f"{name}.py")]
+
+    def test_scenarios(self):
+        for name in api.SCENARIOS:
+            with self.subTest(name):
+                self.both(self.command(name), name, traces_of(name), stdout=SAID.get(name, ""))
+
+    def test_error(self):
+        done = self.both(self.command("error"), "error", expected.error(), returncode=1)
+        self.assertTrue(done.stderr.decode().endswith(f"ConnectionError: {expected.DOWN}\n"))
+        self.both(self.command("error"), "error", expected.error(up=True), EXTERNAL_API="up")
+
+    def test_chat_service(self):
+        for loop in ("asyncio", "uvloop"):
+            for preload in (False, True):
+                with self.subTest(loop=loop, preload=preload):
+                    self.serve_requests(api.uvicorn(self.python, "chat_service:app", loop),
+                                        preload, self.env(),
+                                        os.path.join(api.EXAMPLES, "python"))
+                    self.check(expected.chat_service(api.REQUESTS), "chat_service", preload)
+                    self.fresh()
+
+
+if __name__ == "__main__":
+    unittest.main()
