@@ -26,9 +26,9 @@
  *   async-signal-safe: do not call these functions from a signal handler.
  * - No function waits for the network or the collector, but for llmt_flush and, with LLMT_SYNC, the
  *   functions that complete a span or a trace; both are bounded by a timeout.
- * - Handles are never dangling. NULL is accepted everywhere and does nothing; what returns int gives
- *   LLMT_EINVAL then. A handle that was ended (or closed) may be used and ended again: that does
- *   nothing but return LLMT_EENDED. They are not pointers to memory: never follow or free one.
+ * - Handles are never dangling. NULL is accepted everywhere and does nothing; what returns int
+ *   gives LLMT_EINVAL then. A handle that was ended (or closed) may be used and ended again: that
+ *   does nothing but return LLMT_EENDED. They are not pointers to memory: never follow or free one.
  * - What is left open is not lost: the collector ends it when the process has ended, marked.
  * - Texts are copied before a function returns. They are UTF-8; what is not, and control
  *   characters, are replaced so that the result is valid JSON. Texts above their limit are cut, and
