@@ -1,0 +1,36 @@
+#include "client/environment.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COLLECTOR_MAX 256
+
+static const char *settings[OWNER_SETTINGS];
+static char *for_collector[COLLECTOR_MAX + 1];
+
+void environment_init(void)
+{
+    size_t count = 0;
+    for (char **v = environ; v && *v; v++) {
+        const int name = owner_setting_of(*v);
+        const bool collector = owner_is_for_collector(*v) && count < COLLECTOR_MAX;
+        char *copy = name >= 0 || collector ? strdup(*v) : NULL;
+        if (!copy)
+            continue;
+        if (name >= 0 && !settings[name])
+            settings[name] = strchr(copy, '=') + 1;
+        if (collector)
+            for_collector[count++] = copy;
+    }
+}
+
+const char *environment_setting(enum owner_setting name)
+{
+    return settings[name];
+}
+
+char *const *environment_for_collector(void)
+{
+    return for_collector;
+}

@@ -1,0 +1,135 @@
+#include "client/flush.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "client/client.h"
+#include "client/message.h"
+#include "client/warning.h"
+
+#define MILLISECOND  UINT64_C(1000000)
+#define SECOND       (1000 * MILLISECOND)
+#define NO_WAITING   (30 * SECOND) /* after a wait in vain */
+#define SLEEP_FIRST  (50 * UINT64_C(1000))
+#define SLEEP_MOST   (2 * MILLISECOND)
+#define TIMEOUT_MOST 600000
+
+/* Which of the header's answers are waited for by a thread of this process; emptied with it by
+ * nobody, so it names the epoch too. */
+static _Atomic uint64_t taken; /* epoch << 32 | a bit a slot */
+
+_Static_assert(RING_FLUSH_SLOTS == 32, "a bit each");
+
+/* A slot of the header that no other thread waits at; RING_FLUSH_SLOTS: all are. */
+static uint32_t take_slot(uint32_t epoch, uint32_t from)
+{
+    uint64_t now = atomic_load(&taken);
+    for (;;) {
+        const uint32_t used = now >> 32 == epoch ? (uint32_t)now : 0;
+        if (used == UINT32_MAX)
+            return RING_FLUSH_SLOTS;
+        uint32_t slot = from % RING_FLUSH_SLOTS;
+        while (used >> slot & 1)
+            slot = (slot + 1) % RING_FLUSH_SLOTS;
+        const uint64_t wanted = (uint64_t)epoch << 32 | used | UINT32_C(1) << slot;
+        if (atomic_compare_exchange_weak(&taken, &now, wanted))
+            return slot;
+    }
+}
+
+static void give_slot(uint32_t epoch, uint32_t slot)
+{
+    uint64_t now = atomic_load(&taken);
+    while (now >> 32 == epoch &&
+           !atomic_compare_exchange_weak(&taken, &now, now & ~(UINT64_C(1) << slot)))
+        continue;
+}
+
+/* Sleeps a little longer each time; false once the deadline is over. */
+static bool rest(uint64_t deadline, uint64_t *step)
+{
+    const uint64_t now = process_now();
+    if (now >= deadline)
+        return false;
+    const uint64_t most = deadline - now < *step ? deadline - now : *step;
+    const struct timespec time = {0, (long)most};
+    (void)nanosleep(&time, NULL);
+    *step = *step * 3 / 2 < SLEEP_MOST ? *step * 3 / 2 : SLEEP_MOST;
+    return true;
+}
+
+/* Puts the ticket into the ring. While that is full it is tried again only when the collector gave
+ * something back, since every try in vain is counted as a loss. */
+static bool put_ticket(uint32_t number, const struct wire_api_flush *flush, uint64_t deadline)
+{
+    const struct wire_api_head head = {.client = number};
+    const struct wire_piece pieces[] = {{&head, sizeof(head)}, {flush, sizeof(*flush)}};
+    uint64_t step = SLEEP_FIRST;
+    for (;;) {
+        const struct moment m = process_enter();
+        if (!m.ring)
+            return false;
+        const struct wire_record record = {
+            .type = WIRE_FLUSH, .time = m.now, .tid = thread_get(m.epoch)->tid};
+        const uint32_t returned = atomic_load(&m.ring->header->returned);
+        if (ring_writer_put(m.ring, &record, pieces, 2) == 0)
+            return true;
+        while (atomic_load(&m.ring->header->returned) == returned)
+            if (!rest(deadline, &step))
+                return false;
+    }
+}
+
+int flush_wait(uint32_t client_number, int timeout_ms)
+{
+    struct moment m = process_enter();
+    if (!m.ring)
+        return LLMT_ETIMEDOUT;
+    const uint64_t deadline = m.now + (uint64_t)timeout_ms * MILLISECOND;
+    struct thread *t = thread_get(m.epoch);
+    struct wire_api_flush flush = {.ticket = thread_random(t) | 1};
+    uint64_t step = SLEEP_FIRST;
+    while ((flush.slot = take_slot(m.epoch, (uint32_t)(flush.ticket >> 32))) == RING_FLUSH_SLOTS)
+        if (!rest(deadline, &step))
+            return LLMT_ETIMEDOUT;
+    step = SLEEP_FIRST;
+    int result = LLMT_ETIMEDOUT;
+    if (put_ticket(client_number, &flush, deadline)) {
+        _Atomic uint64_t *answer = &m.ring->header->flushed[flush.slot];
+        while (atomic_load_explicit(answer, memory_order_acquire) != flush.ticket &&
+               rest(deadline, &step))
+            (void)process_enter(); /* starts a collector when the last one died */
+        if (atomic_load_explicit(answer, memory_order_acquire) == flush.ticket)
+            result = LLMT_OK;
+    }
+    give_slot(m.epoch, flush.slot);
+    return result;
+}
+
+int flush_sync(uint64_t client, uint32_t client_number, struct settings *settings)
+{
+    if (process_now() < atomic_load_explicit(&settings->no_waiting_till, memory_order_relaxed))
+        return LLMT_ETIMEDOUT;
+    const int result = flush_wait(client_number, settings->timeout_ms);
+    if (result != LLMT_OK) {
+        atomic_store_explicit(&settings->no_waiting_till, process_now() + NO_WAITING,
+                              memory_order_relaxed);
+        warning_give(client, TROUBLE_NO_WAIT);
+    }
+    return result;
+}
+
+int llmt_flush(llmt_client *client, int timeout_ms)
+{
+    struct client_view c;
+    const int result = client_find(client, &c);
+    if (result != LLMT_OK)
+        return result;
+    if (c.flags & CLIENT_DISABLED)
+        return LLMT_EDISABLED;
+    if (!(c.flags & CLIENT_USED))
+        return LLMT_OK;
+    if (timeout_ms < 0)
+        timeout_ms = c.settings->timeout_ms;
+    return flush_wait(c.number, timeout_ms < TIMEOUT_MOST ? timeout_ms : TIMEOUT_MOST);
+}
