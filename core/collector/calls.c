@@ -7,42 +7,44 @@
 #include "base/log.h"
 #include "collector/internal.h"
 
-static void fresh_add(struct call *call)
-{
-    struct depot *d = call->conn->ring->depot;
-    call->fresh = true;
-    call->prev = NULL;
-    call->next = d->fresh;
-    if (call->next != NULL)
-        call->next->prev = call;
-    d->fresh = call;
-}
-
 /* Out of the list that it is in. */
 static void leave_list(struct call *call)
 {
-    struct depot *d = call->conn->ring->depot;
-    if (!call->fresh && !call->shown)
+    struct depot *d = call->ring->depot;
+    struct call **firsts[] = {[CALL_FRESH] = &d->fresh,
+                              [CALL_SHOWN] = &d->shown,
+                              [CALL_UNDECIDED] = &call->ring->undecided,
+                              [CALL_INSIDE] = joined_calls(call->inside)};
+    if (call->list == CALL_IN_NONE)
         return;
     if (call->prev != NULL)
         call->prev->next = call->next;
-    else if (call->fresh)
-        d->fresh = call->next;
     else
-        d->shown = call->next;
+        *firsts[call->list] = call->next;
     if (call->next != NULL)
         call->next->prev = call->prev;
-    else if (call->shown)
+    else if (call->list == CALL_SHOWN)
         d->shown_last = call->prev;
-    call->fresh = call->shown = false;
+    call->next = call->prev = NULL;
+    call->list = CALL_IN_NONE;
+    call->inside = NULL;
+}
+
+void call_enlist(struct call *call, enum call_list list, struct call **first)
+{
+    leave_list(call);
+    call->list = list;
+    call->next = *first;
+    if (call->next != NULL)
+        call->next->prev = call;
+    *first = call;
 }
 
 void call_looked_at(struct call *call)
 {
-    struct depot *d = call->conn->ring->depot;
+    struct depot *d = call->ring->depot;
     leave_list(call);
-    call->shown = true;
-    call->next = NULL;
+    call->list = CALL_SHOWN;
     call->prev = d->shown_last;
     if (call->prev != NULL)
         call->prev->next = call;
@@ -64,13 +66,14 @@ void call_settled(struct call *call)
     call->told = call_progress(call);
 }
 
-static void call_free(struct call *call)
+void call_free(struct call *call)
 {
     leave_list(call);
     if (call->trace != NULL)
         call->trace->open--;
-    call->conn->ring->open_calls--;
+    call->ring->open_calls--;
     llm_parser_free(call->parser);
+    span_free(call->ended);
     free(call->place.name);
     free(call);
 }
@@ -90,12 +93,14 @@ static void on_request(void *user, struct http_exchange *x)
         llm_parser_free(parser);
         return;
     }
+    call->ring = r;
     call->conn = c;
     call->parser = parser;
     call->began = r->collector->now;
     id_derive(r->id, c->id, x->request_offset, "span", call->span_id, SPAN_ID_LEN);
-    if (c->active != NULL) {
-        memcpy(call->active, c->active, sizeof(call->active));
+    const struct active_ids *active = conn_active_at(c, x->request_offset);
+    if (active != NULL) {
+        call->active = *active;
         call->has_active = true;
     }
     r->open_calls++;
@@ -120,31 +125,31 @@ static bool groups_conversations(struct ring *r)
     return r->process.run_trace == NULL && process_listens(&r->process);
 }
 
-/* Decides the call's trace. False: out of memory. */
-bool call_place(struct call *call, const struct llm_call *seen)
+/* Where the call goes if nobody else says so. False: out of memory. */
+static bool find_place(struct call *call, const struct llm_call *seen)
 {
-    struct ring *r = call->conn->ring;
-    struct process *p = &r->process;
-    if (call->trace != NULL)
-        return true;
-    struct group_process group = {.ring_id = r->id,
+    struct process *p = &call->ring->process;
+    struct group_process group = {.ring_id = call->ring->id,
                                   .run_trace = p->run_trace,
                                   .run_name = p->run_name,
                                   .traceparent = p->traceparent,
                                   .command = p->command,
-                                  .listens = groups_conversations(r),
+                                  .listens = groups_conversations(call->ring),
                                   .span_id = call->span_id};
-    if (grouper_place(r->collector->grouper, &group, seen, &call->place) != ERR_OK)
+    if (grouper_place(call->ring->collector->grouper, &group, seen, &call->place) != ERR_OK)
         return false;
-    if (call->has_active) { /* an explicit span was open on the thread: it is the parent */
-        memcpy(call->place.trace_id, call->active, TRACE_ID_LEN);
-        memcpy(call->place.parent_span_id, call->active + TRACE_ID_LEN, SPAN_ID_LEN);
+    call->start = seen->t_request + p->boot_to_wall;
+    return true;
+}
+
+bool call_place(struct call *call)
+{
+    if (call->trace == NULL) {
+        call->trace = trace_get(call->ring, &call->place, call->start);
+        if (call->trace == NULL)
+            return false;
+        call->trace->open++;
     }
-    int64_t start = seen->t_request + p->boot_to_wall;
-    call->trace = trace_get(r, &call->place, start);
-    if (call->trace == NULL)
-        return false;
-    call->trace->open++;
     return true;
 }
 
@@ -157,13 +162,10 @@ static void on_request_end(void *user, struct http_exchange *x)
     if (call == NULL)
         return;
     call->seen = llm_parser_request_end(call->parser, x);
-    if (call->seen == NULL) {
+    if (call->seen == NULL || !find_place(call, call->seen) || !join_begin(call)) {
         x->user = NULL;
         call_free(call);
-        return;
     }
-    if (call_place(call, call->seen))
-        fresh_add(call);
 }
 
 static void on_response(void *user, struct http_exchange *x)
@@ -195,17 +197,22 @@ static const char *layer_name(uint8_t layer)
     return layer < sizeof(names) / sizeof(names[0]) ? names[layer] : NULL;
 }
 
+static void set_ids(const struct call *call, struct span *s)
+{
+    memcpy(s->trace_id, call->place.trace_id, TRACE_ID_LEN);
+    memcpy(s->span_id, call->span_id, SPAN_ID_LEN);
+    memcpy(s->parent_span_id, call->place.parent_span_id, SPAN_ID_LEN);
+}
+
 /* The span of a call, with everything but the figures and messages. */
 static struct span *span_of(struct call *call)
 {
     struct span *s = span_new();
     if (s == NULL)
         return NULL;
-    struct ring *r = call->conn->ring;
+    struct ring *r = call->ring;
     const char *route = layer_name(call->conn->layer);
-    memcpy(s->trace_id, call->place.trace_id, TRACE_ID_LEN);
-    memcpy(s->span_id, call->span_id, SPAN_ID_LEN);
-    memcpy(s->parent_span_id, call->place.parent_span_id, SPAN_ID_LEN);
+    set_ids(call, s);
     s->process.pid = r->process.pid;
     s->process.exe = r->process.exe != NULL ? strdup(r->process.exe) : NULL;
     s->process.argv = json_copy(r->process.argv);
@@ -226,8 +233,7 @@ struct span *call_snapshot(struct call *call)
     copy.price = json_copy(call->seen->price);
     copy.finish_reasons = json_copy(call->seen->finish_reasons);
     copy.t_end = 0;
-    span_from_call(s, &copy, call->conn->ring->process.boot_to_wall,
-                   call->conn->ring->process.content);
+    span_from_call(s, &copy, call->ring->process.boot_to_wall, call->ring->process.content);
     json_free(copy.input);
     json_free(copy.output);
     json_free(copy.metadata);
@@ -257,6 +263,42 @@ static void mark_partial(struct span *s, const struct ring *r, const struct http
         set_error(s, "connection closed before the end of the answer", "connection_closed");
 }
 
+void call_commit(struct call *call)
+{
+    struct ring *r = call->ring;
+    struct span *s = call->ended;
+    if (!call_place(call))
+        return;
+    call->ended = NULL;
+    set_ids(call, s);
+    struct trace *t = call->trace->trace;
+    if (s->error != NULL && t->error == NULL)
+        t->error = strdup(s->error);
+    if (span_seal(s, CONTENT_MAX) != ERR_OK)
+        log_debug("a span is printed only at its commit, or refused there");
+    struct finished f = {.span = s, .ring = r, .trace = call->trace, .bytes = call->bytes};
+    if (depot_add_span(r->depot, &f) != ERR_OK)
+        span_free(s);
+}
+
+/* The exchange has ended: its span, or NULL. */
+static struct span *span_at_end(struct call *call, struct http_exchange *x)
+{
+    struct ring *r = call->ring;
+    struct llm_call *seen = llm_parser_end(call->parser, x);
+    struct span *s = seen != NULL ? span_of(call) : NULL;
+    if (s != NULL) {
+        if (groups_conversations(r)) /* nobody else would ask for it */
+            grouper_finish(r->collector->grouper, seen, call->place.trace_id);
+        span_from_call(s, seen, r->process.boot_to_wall, r->process.content);
+        mark_partial(s, r, x);
+        if (s->end_time <= 0)
+            s->end_time = clock_wall_ns();
+    }
+    llm_call_free(seen);
+    return s;
+}
+
 static void on_end(void *user, struct http_exchange *x)
 {
     struct conn *c = user;
@@ -268,37 +310,18 @@ static void on_end(void *user, struct http_exchange *x)
     if (call == NULL)
         return;
     x->user = NULL;
-    if (r->abandoned) {
+    call->ended = r->abandoned ? NULL : span_at_end(call, x);
+    if (call->ended == NULL) {
         call_free(call);
         return;
     }
-    struct llm_call *seen = llm_parser_end(call->parser, x);
-    if (seen == NULL || !call_place(call, seen)) {
-        llm_call_free(seen);
-        call_free(call);
-        return;
-    }
-    if (groups_conversations(r)) /* nobody else would ask for it */
-        grouper_finish(r->collector->grouper, seen, call->place.trace_id);
-    struct span *s = span_of(call);
-    if (s != NULL) {
-        span_from_call(s, seen, r->process.boot_to_wall, r->process.content);
-        mark_partial(s, r, x);
-        if (s->end_time <= 0)
-            s->end_time = clock_wall_ns();
-        struct trace *t = call->trace->trace;
-        if (s->error != NULL && t->error == NULL)
-            t->error = strdup(s->error);
-        if (span_seal(s, CONTENT_MAX) != ERR_OK)
-            log_debug("a span is printed only at its commit, or refused there");
-        struct finished f = {.span = s, .ring = r, .trace = call->trace, .bytes = call->bytes};
-        if (depot_add_span(r->depot, &f) != ERR_OK)
-            span_free(s);
-        r->calls++;
-        r->collector->totals.calls++;
-    }
-    llm_call_free(seen);
-    call_free(call);
+    r->calls++;
+    r->collector->totals.calls++;
+    llm_parser_free(call->parser);
+    call->parser = NULL;
+    call->seen = NULL;
+    call->conn = NULL;
+    join_end(call);
 }
 
 const struct http_handler call_handler = {

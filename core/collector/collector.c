@@ -254,7 +254,7 @@ static bool has_open(const struct collector *c)
 {
     for (size_t i = 0; i < c->ring_count; i++) {
         const struct ring *r = c->rings[i];
-        if (r->open_calls > 0 || r->waiting != NULL || !r->alive)
+        if (r->open_calls > 0 || r->waiting != NULL || r->later.count > 0 || !r->alive)
             return true;
     }
     return false;

@@ -243,7 +243,7 @@ static int put_call(struct depot *d, struct call *call)
     struct span *s = call_snapshot(call);
     if (s == NULL)
         return ERR_NOMEM;
-    const struct process *p = &call->conn->ring->process;
+    const struct process *p = &call->ring->process;
     int err = store_put_span(d->store, s, p->destinations, p->destination_count);
     span_free(s);
     return err;

@@ -58,7 +58,7 @@ void ring_conn_keep(struct conn *c, struct kept k)
 void ring_conn_kept_commit(struct conn *c)
 {
     for (size_t i = 0; i < c->kept.count; i++)
-        kept_commit(c->ring, c->kept.items[i].kept);
+        kept_later(c->ring, c->kept.items[i].kept);
     c->kept.count = c->kept.bytes = 0;
     c->early = false;
 }

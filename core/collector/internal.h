@@ -54,6 +54,17 @@ struct kept_list {
     size_t count, cap, bytes;
 };
 
+/* Records that are given to the commit group two whole polls from when they came. */
+struct later_item {
+    struct kept kept;
+    uint64_t polls;
+};
+
+struct later_list {
+    struct later_item *items;
+    size_t first, count, cap;
+};
+
 /* What the ring's process told of itself. */
 struct process {
     int64_t pid;
@@ -88,21 +99,41 @@ struct trace_state {
     size_t destination_count;
 };
 
+/* Where a call is kept, beside its connection. */
+enum call_list {
+    CALL_IN_NONE,
+    CALL_FRESH,     /* the depot's: the store does not know it */
+    CALL_SHOWN,     /* the depot's: the store shows it as running */
+    CALL_UNDECIDED, /* the ring's: which trace it belongs to is not known yet */
+    CALL_INSIDE     /* a joined span's: it runs and fills that span */
+};
+
+/* Ids that were active when a record was written, or that a request's traceparent names. */
+struct active_ids {
+    uint8_t trace_id[TRACE_ID_LEN];
+    uint8_t span_id[SPAN_ID_LEN]; /* zero: the trace itself */
+};
+
 /* One exchange with an endpoint. */
 struct call {
-    struct conn *conn;
+    struct ring *ring;
+    struct conn *conn; /* NULL: the exchange has ended, where the span belongs is not decided */
     struct llm_parser *parser;
-    struct llm_call *seen; /* the parser's, from the request's end on */
+    struct llm_call *seen; /* the parser's, from the request's end to the exchange's */
     uint8_t span_id[SPAN_ID_LEN];
     struct group_result place;
     struct trace_state *trace; /* NULL: not placed yet */
     int64_t began;             /* boot ns, ours */
+    int64_t start;             /* wall ns: of the request */
     size_t bytes;
-    uint8_t active[TRACE_ID_LEN + SPAN_ID_LEN];
+    struct active_ids active;
     bool has_active;
-    bool fresh;               /* in the depot's list of calls that the store does not know */
-    bool shown;               /* in its list of those that the store shows as running */
+    enum call_list list;      /* that it is in */
     struct call *next, *prev; /* of that list */
+    struct joined *inside;    /* the span that it fills, while it is in that one's list */
+    bool absorbed;            /* it was added to a span that could not wait for its end */
+    uint64_t polls;           /* of the ring: when the decision where it belongs was put off */
+    struct span *ended;       /* it waits for that decision */
     int64_t looked;           /* boot ns: for something new, while shown */
     int64_t written;          /* boot ns: as far as it had come */
     uint64_t told;            /* call_progress then */
@@ -118,7 +149,7 @@ struct piece {
     struct kept kept;
     uint32_t length;
     bool eof, has_active;
-    uint8_t active[TRACE_ID_LEN + SPAN_ID_LEN];
+    struct active_ids active;
     char data[];
 };
 
@@ -147,14 +178,14 @@ struct conn {
     uint64_t close_poll;
     struct stream dir[2];
     size_t held_bytes;
-    int64_t opened, last;  /* boot ns */
-    struct kept birth;     /* the CONNECTION record, until the store knows the connection */
-    struct kept_list kept; /* what the open exchanges were made from */
-    bool early;            /* the open exchanges' records are released at once */
-    bool stored;           /* in the ring's row */
-    size_t answerable;     /* exchanges whose request is complete and whose answer is not */
-    bool touched;          /* an exchange began or ended while the current piece was parsed */
-    const uint8_t *active;
+    int64_t opened, last;    /* boot ns */
+    struct kept birth;       /* the CONNECTION record, until the store knows the connection */
+    struct kept_list kept;   /* what the open exchanges were made from */
+    bool early;              /* the open exchanges' records are released at once */
+    bool stored;             /* in the ring's row */
+    size_t answerable;       /* exchanges whose request is complete and whose answer is not */
+    bool touched;            /* an exchange began or ended while the current piece was parsed */
+    struct actives *actives; /* which ids were active at which bytes; NULL: none ever were */
     bool waiting;
     struct conn *next, *prev; /* of the ring's waiting list */
 };
@@ -179,7 +210,9 @@ struct ring {
     int64_t lived; /* wall ns: its process certainly ran then; 0: not known */
     struct map conns;
     struct conn *waiting;
-    struct flush *flushes; /* that wait for their answer */
+    struct flush *flushes;   /* that wait for their answer */
+    struct call *undecided;  /* calls of which join.c does not know yet where they belong */
+    struct later_list later; /* records of ended calls that may be among them */
     size_t kept_bytes;
     uint64_t calls, open_calls, unparsed, gaps, gap_bytes;
     struct ring_counters counters;
@@ -298,7 +331,13 @@ void conns_from_json(struct ring *r, const json *value);
 extern const struct http_handler call_handler;
 /* A span of the call as far as it is known; NULL: no memory. The trace must be placed. */
 struct span *call_snapshot(struct call *call);
-bool call_place(struct call *call, const struct llm_call *seen);
+/* Enters the call into the trace of call->place, which is made if it is new. False: no memory. */
+bool call_place(struct call *call);
+/* Puts the call into a list of its own, out of the one that it was in. */
+void call_enlist(struct call *call, enum call_list list, struct call **first);
+/* The ended call becomes a span of its own; takes call->ended over. */
+void call_commit(struct call *call);
+void call_free(struct call *call);
 /* Changes whenever there is more to be seen of the call. */
 uint64_t call_progress(const struct call *call);
 /* The store shows the call as it is now: it is the last of those to look at again. */
@@ -358,6 +397,27 @@ void run_found(struct collector *c, const char *file);
 void run_joined(struct collector *c, const char *run_trace);
 void runs_look(struct collector *c);
 bool runs_alive(const struct collector *c);
+
+/* join.c */
+struct joined;
+struct call **joined_calls(struct joined *j); /* the list of those that run; NULL for NULL */
+/* The bytes of a request that follow: ids may be NULL. */
+void conn_note_active(struct conn *c, uint64_t offset, const struct active_ids *ids);
+/* Those of the byte at that offset of the requests' stream, or NULL; bytes before it are not asked
+ * for again. */
+const struct active_ids *conn_active_at(struct conn *c, uint64_t offset);
+/* The request is complete and call->place is what the process would do: decides where the call
+ * belongs, now or at a later look. False: no memory. */
+bool join_begin(struct call *call);
+/* The exchange has ended and call->ended is its span: adds it to the span that it is inside of,
+ * commits it, or keeps it until that is decided. The call is join.c's then. */
+void join_end(struct call *call);
+/* Decides what can be decided; all: nothing more will come of this ring. */
+void join_look(struct ring *r, bool all);
+/* Frees what waits, without a decision. */
+void join_forget(struct ring *r);
+/* To the commit group, once the calls made from it are decided. */
+void kept_later(struct ring *r, struct kept k);
 
 /* flush.c */
 void ring_flush(struct ring *r, const struct wire_record *head, const uint8_t *payload,

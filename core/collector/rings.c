@@ -108,6 +108,7 @@ static void ring_finish(struct ring *r)
     size_t at = 0;
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
         ring_conn_end(c, r->lived - r->process.boot_to_wall);
+    join_look(r, true);
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
@@ -157,6 +158,7 @@ void ring_service(struct ring *r)
         r->polls++;
         if (r->waiting != NULL)
             ring_look_again(r, false);
+        join_look(r, false);
         if (!was_alive && records == 0) {
             if (++r->empty_after_death >= 2)
                 ring_finish(r);
@@ -272,6 +274,7 @@ void ring_free(struct ring *r)
         ring_conn_end(c, clock_boot_ns());
     map_release(&r->conns);
     flushes_forget(r);
+    join_forget(r);
     process_release(&r->process);
     ring_reader_free(r->reader);
     free(r->name);

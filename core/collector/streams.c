@@ -12,7 +12,7 @@
 
 #define CONN_INFO_MAX 1024u /* of a host or peer text */
 #define ROW_CONNS_MAX 1024u /* connections kept in a ring's row */
-#define ACTIVE_SPAN   (TRACE_ID_LEN + SPAN_ID_LEN)
+#define ACTIVE_SPAN   (uint32_t)sizeof(struct active_ids)
 /* A time that can be added to without overflow: 73 years. */
 #define TIME_MAX     (INT64_C(1) << 61)
 #define TIME_SANE(t) ((t) > (uint64_t)TIME_MAX ? TIME_MAX : (int64_t)(t))
@@ -186,12 +186,12 @@ static void stream_feed(struct conn *c, enum http_dir dir, const struct piece *p
     s->next += len;
     size_t open = http_conn_open(c->http);
     c->touched = false;
-    c->active = p->has_active ? p->active : NULL;
+    if (dir == (c->server ? HTTP_IN : HTTP_OUT))
+        conn_note_active(c, offset, p->has_active ? &p->active : NULL);
     if (len > 0)
         http_conn_data(c->http, dir, offset, data + seen, len, p->time);
     if (p->eof)
         http_conn_eof(c->http, dir, p->time);
-    c->active = NULL;
     ring_conn_keep(c, p->kept);
     if (http_conn_dead(c->http)) {
         conn_give_up(c);
@@ -343,7 +343,7 @@ void ring_conn_data(struct conn *c, const struct wire_record *head, const uint8_
             kept_release(c->ring, k);
             return;
         }
-        memcpy(record.active, payload, ACTIVE_SPAN);
+        memcpy(&record.active, payload, ACTIVE_SPAN);
         record.has_active = true;
         record.length -= ACTIVE_SPAN;
         payload += ACTIVE_SPAN;
@@ -402,6 +402,7 @@ void ring_conn_end(struct conn *c, int64_t time)
     }
     ring_conn_kept_commit(c);
     free(c->kept.items);
+    free(c->actives);
     kept_commit(r, c->birth);
     map_take(&r->conns, &c->id, sizeof(c->id));
     free(c->host);
