@@ -146,6 +146,8 @@ class _Plain:
             if isinstance(value, (list, tuple)):
                 return self.items(value, depth)
             return self.value(default(value), depth + 1)
+        except Exception:  # a container that lies about itself
+            return self.text(describe(value))
         finally:
             del self.above[id(value)]
 

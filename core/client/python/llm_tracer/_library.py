@@ -9,7 +9,7 @@ import os
 import sys
 from typing import Any, Callable, Iterator, NamedTuple, Optional
 
-from ._warning import logger, warn_once
+from ._warning import warn_once
 
 NAME = "libllmtracer.so"
 VERSION = 0x000100
@@ -182,12 +182,10 @@ def get() -> Optional[Library]:
 
 
 def _on_warning(_user: Optional[int], text: Optional[bytes]) -> None:
-    if sys.is_finalizing():
-        return
-    try:
-        logger.warning("%s", (text or b"").decode("utf-8", "replace"))
-    except Exception:  # nothing can take it
-        pass
+    """The library warns once a client; a program with many clients is told once."""
+    if not sys.is_finalizing():
+        said = (text or b"").decode("utf-8", "replace")
+        warn_once(said, said)
 
 
 # Kept for as long as the process lives: clients of the library point to it.

@@ -13,6 +13,7 @@ exceptions as they are.
 """
 
 import functools
+import importlib
 import sys
 from typing import Any, Callable, Dict
 
@@ -107,14 +108,14 @@ def _backend(original: Any) -> Any:
     return run_sync_in_worker_thread
 
 
-def _backend_3(original: Any) -> Any:
-    """anyio 3: a function of the module (func, *args, ...)."""
-    def run_sync_in_worker_thread(func: Any, *args: Any, **kwargs: Any) -> Any:
+def _run_sync(original: Any) -> Any:
+    """anyio.to_thread.run_sync, and anyio 3's backend: (func, *args, ...)."""
+    def run_sync(func: Any, *args: Any, **kwargs: Any) -> Any:
         if _active.current() is not None:
             func = functools.partial(_active.run_step, func)
         return original(func, *args, **kwargs)
 
-    return run_sync_in_worker_thread
+    return run_sync
 
 
 def _install_events(module: Any) -> None:
@@ -139,10 +140,15 @@ def _install_uvloop(module: Any) -> None:
 
 
 def _install_anyio(module: Any) -> None:
+    _wrap(importlib.import_module("anyio.to_thread"), "run_sync", _run_sync)
+
+
+def _install_anyio_backend(module: Any) -> None:
+    """For those who imported the function itself. Loaded at anyio's first use."""
     if hasattr(module, "AsyncIOBackend"):
         _wrap(module.AsyncIOBackend, "run_sync_in_worker_thread", _backend)
     else:
-        _wrap(module, "run_sync_in_worker_thread", _backend_3)
+        _wrap(module, "run_sync_in_worker_thread", _run_sync)
 
 
 # What is left to wrap, once the program has imported it.
@@ -151,7 +157,8 @@ _left: Dict[str, Callable[[Any], None]] = {
     "asyncio.base_events": _install_base_events,
     "concurrent.futures.thread": _install_futures,
     "uvloop": _install_uvloop,
-    "anyio._backends._asyncio": _install_anyio,
+    "anyio": _install_anyio,
+    "anyio._backends._asyncio": _install_anyio_backend,
 }
 
 
