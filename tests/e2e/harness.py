@@ -147,6 +147,13 @@ class Sandbox:
                                  f"{json.dumps(found)[:3000]}")
         return sorted(found, key=lambda s: s["start_time"])
 
+    def status(self):
+        return json.loads(self.tool("status", "--json").stdout)
+
+    def counters(self):
+        """What the collector counted since it began."""
+        return self.status()["collector"]["counters"]
+
     def traces(self):
         done = self.tool("list", "--json", "--limit", "1000000")
         return [json.loads(line) for line in done.stdout.splitlines() if line]

@@ -1,0 +1,147 @@
+"""64 threads, each with its own 1,000 traces by hand at the same time: every span is under its right
+parent, calls joined the right spans, all figures are those that the provider told.
+
+TRACER_LOAD_TRACES is the number of traces a thread."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import api
+import harness
+
+THREADS = 64
+TRACES = int(os.environ.get("TRACER_LOAD_TRACES", "1000"))
+DELAY_MS = 20  # of an answer: a quick model
+KEPT = ("trace_id", "span_id", "parent_span_id", "span_type", "model", "tokens_input",
+        "tokens_output", "end_time", "error", "partial", "output_data", "cost_source")
+
+
+class Server:
+    """programs/server.c"""
+
+    def __init__(self, delay_ms):
+        self.dir = tempfile.mkdtemp(prefix="llm-load-")
+        port = os.path.join(self.dir, "port")
+        self.process = subprocess.Popen([os.path.join(harness.BUILD, "bin", "load_server"), port,
+                                         str(delay_ms)])
+        harness.wait_for(lambda: os.path.exists(port), 10, "the server listens")
+        self.url = f"http://127.0.0.1:{api.read(port).strip()}/v1/chat/completions"
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def prompt_of(span):
+    messages = (span.get("input_data") or {}).get("messages")
+    return messages[0]["parts"][0]["content"] if messages else None
+
+
+class Threads(unittest.TestCase):
+    def setUp(self):
+        self.box = harness.Sandbox()
+        self.addCleanup(self.box.close)
+
+    def run_load(self, preload, *words):
+        program = os.path.join(harness.BUILD, "bin", "load_threads")
+        done = self.box.run([program, str(THREADS), str(TRACES), *words], preload=preload,
+                            timeout=600)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+
+    def settle(self, spans):
+        def stored():
+            now = self.box.status()["store"]
+            return now["spans"] >= spans and now["traces"] >= THREADS * TRACES
+        harness.wait_for(stored, 120, f"{spans} spans are stored; {self.box.status()}")
+        harness.wait_for(lambda: self.box.counters()["rings_done"] == 1, 30, "the ring ends")
+        self.assertEqual(self.box.status()["store"]["spans"], spans)
+        counters = self.box.counters()
+        for name in ("lost_records", "lost_bytes", "gaps", "corrupt_blocks", "unparsed"):
+            self.assertEqual(counters[name], 0, name)
+
+    def read_spans(self):
+        """trace id to its spans by kind; a call that became a span of its own is `call`."""
+        traces = {}
+        process = subprocess.Popen([harness.PROGRAM, "spans", "--json"], env=self.box.env,
+                                   stdout=subprocess.PIPE)
+        with process.stdout as lines:
+            for line in lines:
+                span = json.loads(line)
+                kind, thread, number = span["name"].split() if "status_code" not in span or \
+                    span["name"].startswith("llm ") else ("call", None, None)
+                kept = {k: span[k] for k in KEPT if k in span}
+                kept.update(prompt=prompt_of(span), place=(thread, number))
+                held = traces.setdefault(span["trace_id"], {})
+                self.assertNotIn(kind, held, span)
+                held[kind] = kept
+        self.assertEqual(process.wait(), 0)
+        return traces
+
+    def read_traces(self):
+        return {t["trace_id"]: t for t in self.box.traces()}
+
+    def check_place(self, spans, thread, number):
+        """The explicit spans, in their places."""
+        chain, tool, llm = spans["chain"], spans["tool"], spans["llm"]
+        self.assertNotIn("parent_span_id", chain)
+        self.assertEqual(tool["parent_span_id"], chain["span_id"])
+        self.assertEqual(llm["parent_span_id"], chain["span_id"])
+        for span in (chain, tool, llm):
+            self.assertEqual(span["place"], (str(thread), str(number)))
+            self.assertIn("end_time", span)
+            self.assertNotIn("error", span)
+            self.assertFalse(span.get("partial"))
+        self.assertEqual([s["span_type"] for s in (chain, tool, llm)], ["chain", "tool", "llm"])
+        self.assertEqual(tool["output_data"], {"number": number})
+        self.assertEqual(llm["model"], "gpt-4o")
+        self.assertEqual((llm["tokens_input"], llm["tokens_output"]), (number + 1, thread + 1))
+
+    def check_calls(self, spans, thread, number):
+        call, llm = spans["call"], spans["llm"]
+        self.assertEqual(call["parent_span_id"], spans["tool"]["span_id"])
+        self.assertEqual(call["prompt"], f"tool {thread} {number}")
+        self.assertEqual(llm["prompt"], f"llm {thread} {number}")
+        self.assertEqual((call["tokens_input"], call["tokens_output"]),
+                         (number + 100001, thread + 1))
+        self.assertEqual(llm["output_data"]["messages"][0]["parts"][0]["content"],
+                         f"llm {thread} {number} done")
+        self.assertEqual(llm["cost_source"], "table")
+
+    def check(self, calls):
+        traces, spans = self.read_traces(), self.read_spans()
+        self.assertEqual(traces.keys(), spans.keys())
+        self.assertEqual(len(traces), THREADS * TRACES)
+        seen = set()
+        for trace_id, trace in traces.items():
+            _, thread, number = trace["name"].split()
+            thread, number = int(thread), int(number)
+            seen.add((thread, number))
+            self.assertEqual((trace["user_id"], trace["status"], trace["span_count"]),
+                             (f"user-{thread}", "ok", 4 if calls else 3))
+            self.check_place(spans[trace_id], thread, number)
+            if calls:
+                self.check_calls(spans[trace_id], thread, number)
+            told = (2 * number + 100002, 2 * thread + 2) if calls else (number + 1, thread + 1)
+            self.assertEqual((trace["tokens_input"], trace["tokens_output"]), told)
+        self.assertEqual(len(seen), THREADS * TRACES)
+
+    def test_with_captured_calls(self):
+        server = Server(DELAY_MS)
+        self.addCleanup(server.close)
+        self.run_load(True, server.url)
+        self.settle(THREADS * TRACES * 4)
+        self.check(calls=True)
+
+    def test_without_the_preload(self):
+        self.run_load(False)
+        self.settle(THREADS * TRACES * 3)
+        self.check(calls=False)
+
+
+if __name__ == "__main__":
+    unittest.main()
