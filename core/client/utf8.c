@@ -46,8 +46,7 @@ static size_t kept_length(const char *s, size_t len)
     return is_control((unsigned char)*s) ? 0 : point_length(s, len);
 }
 
-/* How many of the first bytes, in steps of eight, are printable ASCII: all bytes from 0x20 to 0x7e.
- */
+/* How many of the first bytes are printable ASCII, 0x20 to 0x7e. */
 static size_t plain_prefix(const char *text, size_t len)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones << 7;
@@ -59,6 +58,8 @@ static size_t plain_prefix(const char *text, size_t len)
         if (((word - ones * 0x20) | (word + ones) | word) & high)
             break;
     }
+    while (at < len && text[at] >= 0x20 && text[at] <= 0x7e)
+        at++;
     return at;
 }
 
@@ -76,11 +77,8 @@ struct utf8_measure utf8_measure(const char *text, size_t len, size_t max_points
         m.taken += plain;
         m.length += plain;
         points += plain;
-        if (plain == bound) {
-            if (bound == 0)
-                break; /* as many bytes as there may be */
-            continue;
-        }
+        if (plain == bound)
+            break; /* the end of the text, or as much as there may be */
         const size_t kept = kept_length(text + m.taken, len - m.taken);
         const size_t out = kept ? kept : REPLACEMENT_LEN;
         if (out > max_bytes - m.length)
