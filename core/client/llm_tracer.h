@@ -95,12 +95,13 @@ typedef struct llmt_span llmt_span;
 
 typedef enum llmt_mode {
     LLMT_ASYNC = 0, /* nothing waits; the collector delivers behind the program */
-    LLMT_SYNC = 1   /* completing a span or trace waits until the service has it, or timeout_ms */
+    LLMT_SYNC = 1   /* completing a span or trace waits until the service has it, or timeout_ms;
+                       after a wait in vain nothing waits for the next 30 s (LLMT_ETIMEDOUT) */
 } llmt_mode;
 
 /* Called at most once for each kind of trouble, from the thread that met it, with one line without
- * a newline (no key, no prompt in it). It must not call functions of this header on the same
- * client. */
+ * a newline (no key, no prompt in it), in memory that lasts. It must not call functions of this
+ * header on the same client. Not called for a client that was closed before the trouble was met. */
 typedef void llmt_warning_fn(void *user, const char *text);
 
 /* All members may be zero or NULL; empty texts count as NULL. Texts are copied. */
@@ -111,13 +112,16 @@ typedef struct llmt_client_options {
     const char *api_key;         /* "project-" and the project's id */
     const char *project_id;      /* 1..100 of [A-Za-z0-9_-] */
     int timeout_ms;              /* bounds every wait; 0: 5000; 1..600000 */
-    llmt_warning_fn *on_warning; /* NULL: a line on stderr */
+    llmt_warning_fn *on_warning; /* NULL: a line on stderr, once for all clients with the same
+                                    settings */
     void *user;
 } llmt_client_options;
 
-/* Opens a client. options may be NULL. Never fails but for memory: NULL then, which every other
- * function accepts. Close it with llmt_client_close. Cheap; one a process is enough, one for each
- * piece of work is fine. Thread-safe. */
+/* Opens a client. options may be NULL. Never fails but for memory (and with 65,280 open): NULL then,
+ * which every other function accepts. Close it with llmt_client_close. Cheap; one a process is
+ * enough, one for each piece of work is fine. What the environment says of shared memory and of the
+ * collector is read by the first call, the rest by each. Thread-safe; like getenv, not while another
+ * thread changes the environment. */
 llmt_client *llmt_client_new(const llmt_client_options *options);
 /* Whether what this client records is delivered to a service: it has a key of the right form, and
  * tracing is not disabled. False for NULL and closed clients. Thread-safe. */
@@ -131,9 +135,9 @@ size_t llmt_client_get(const llmt_client *client, char what, char *out, size_t s
  * most the client's timeout. LLMT_OK, LLMT_EENDED, LLMT_ETIMEDOUT. Thread-safe. */
 int llmt_client_close(llmt_client *client);
 /* Waits until all that this client recorded before the call is in the local store and, when the
- * client has a key, at the service. timeout_ms: 0..600000; negative: the client's own. LLMT_OK,
- * LLMT_ETIMEDOUT (nothing is lost, it is delivered later), LLMT_EENDED, LLMT_EDISABLED.
- * Thread-safe. */
+ * client has a key, at the service. timeout_ms: 0..600000 (0: only looks, so that it hardly ever is
+ * LLMT_OK); negative: the client's own. LLMT_OK, LLMT_ETIMEDOUT (nothing is lost, it is delivered
+ * later), LLMT_EENDED, LLMT_EDISABLED. Thread-safe. */
 int llmt_flush(llmt_client *client, int timeout_ms);
 
 /* --- traces ----------------------------------------------------------------------------------- */
@@ -149,7 +153,8 @@ typedef struct llmt_trace_options {
     const char *const *tags; /* NULL-terminated */
     const char *user_id;     /* at most LLMT_NAME_MAX, as the session id */
     const char *session_id;
-    const char *project_id;  /* instead of the client's; 1..100 of [A-Za-z0-9_-] */
+    const char *project_id;  /* instead of the client's; 1..100 of [A-Za-z0-9_-], else passed over
+                                with a warning */
     const char *traceparent; /* of a request that is being served (W3C Trace Context): the trace
                                 goes on under its ids; a malformed one is ignored, with a warning */
 } llmt_trace_options;
@@ -262,7 +267,9 @@ int llmt_trace_detach(llmt_trace *trace);
  * LLMT_EINVAL (an id is malformed). Thread-safe: the ids are the calling thread's. */
 int llmt_activate(const char *trace_id, const char *span_id);
 /* The `traceparent` header of the thread's active span, to be sent with a request that another
- * traced service serves. Returns out; "" and NULL when nothing is active. Thread-safe. */
+ * traced service serves. Returns out; "" and NULL when nothing is active. When a trace is active and
+ * no span of it, the header names a span that does not exist: what follows is a root of the trace.
+ * Thread-safe. */
 const char *llmt_current_traceparent(char out[LLMT_TRACEPARENT_SIZE]);
 /* The same for one span; "" and NULL for NULL and ended ones. Thread-safe. */
 const char *llmt_span_traceparent(const llmt_span *span, char out[LLMT_TRACEPARENT_SIZE]);

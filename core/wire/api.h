@@ -3,7 +3,7 @@
  *
  * A message is one struct wire_api_head and any number of fields. One that fits into a record is
  * one record, with `conn` 0. A longer one is cut into pieces, each a record of the same type with
- * the message's number (from 1, never used twice in a ring) in `conn`, the piece's place in
+ * the message's number (any but 0, never used twice in a ring) in `conn`, the piece's place in
  * `offset` and the whole length in `lost`; only the first piece has the head. Pieces, like all
  * records, may come in any order; a piece that was lost makes its message incomplete, and it is
  * dropped when the ring ends.
@@ -60,7 +60,8 @@ enum wire_field_name {
     WIRE_FIELD_INPUT = 3,    /* JSON */
     WIRE_FIELD_OUTPUT = 4,   /* JSON for a span, plain text for a trace */
     WIRE_FIELD_METADATA = 5, /* JSON object; its members are added */
-    WIRE_FIELD_TAG = 6,      /* one a tag, in order */
+    WIRE_FIELD_TAG = 6,      /* one a tag, in order; an empty one that is CUT says how many there
+                                were when some were left out */
     WIRE_FIELD_USER_ID = 7,
     WIRE_FIELD_SESSION_ID = 8,
     WIRE_FIELD_PROJECT_ID = 9,
@@ -78,7 +79,7 @@ enum wire_field_name {
 
 /* Flags of a field. */
 #define WIRE_FIELD_CUT                                                                             \
-    0x01 /* was over its limit: the data begins with the length before, a uint64_t */
+    0x01 /* was over its limit: the data begins with the length in bytes before, a uint64_t */
 #define WIRE_FIELD_TEXT 0x02 /* a JSON field whose text is not JSON: {"text": "..."} is meant */
 
 /* Followed by `length` bytes, not padded: fields lie at any alignment. */
