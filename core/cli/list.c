@@ -131,6 +131,7 @@ void trace_row_json(const struct trace_row *row, struct buf *out)
         json_set_number(o, "cost_usd", t->total_cost);
     json_set_text(o, "user_id", t->user_id);
     json_set_text(o, "session_id", t->session_id);
+    json_set_text(o, "output", t->output);
     json_set_text(o, "error", t->error);
     if (t->tags != NULL)
         json_set(o, "tags", json_copy(t->tags));

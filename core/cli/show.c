@@ -91,6 +91,36 @@ static void put_figures(const struct trace *t, const struct tree *tree, const st
     buf_release(&line);
 }
 
+/* "user ada  session s-42  tags alps, demo" */
+static void add_label(struct buf *line, const char *label, const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return;
+    term_putf(line, "%s%s ", line->len > 0 ? "  " : "", label);
+    text_escape(line, text, strlen(text), TEXT_LINE);
+}
+
+static void put_labels(const struct trace *t, const struct term *term, struct buf *out)
+{
+    struct buf line;
+    struct buf tags;
+    buf_init(&line, 65536);
+    buf_init(&tags, 65536);
+    for (const json *e = json_first(t->tags); e != NULL; e = json_next(e))
+        term_putf(&tags, "%s%s", tags.len > 0 ? ", " : "",
+                  json_text(e) != NULL ? json_text(e) : "");
+    add_label(&line, "user", t->user_id);
+    add_label(&line, "session", t->session_id);
+    add_label(&line, "tags", buf_str(&tags));
+    if (line.len > 0)
+        put_line(&line, term, PAINT_DIM, out);
+    add_label(&line, "output", t->output);
+    if (line.len > 0)
+        put_line(&line, term, PAINT_NONE, out);
+    buf_release(&tags);
+    buf_release(&line);
+}
+
 void show_head(const struct trace *t, const struct tree *tree, const char *command, int64_t pid,
                size_t processes, const struct term *term, struct buf *out)
 {
@@ -106,17 +136,7 @@ void show_head(const struct trace *t, const struct tree *tree, const char *comma
             term_putf(&line, " (pid %lld)", (long long)pid);
         put_line(&line, term, PAINT_DIM, out);
     }
-    if (t->user_id != NULL || t->session_id != NULL) {
-        if (t->user_id != NULL) {
-            term_put(&line, "user ");
-            text_escape(&line, t->user_id, strlen(t->user_id), TEXT_LINE);
-        }
-        if (t->session_id != NULL) {
-            term_put(&line, t->user_id != NULL ? "  session " : "session ");
-            text_escape(&line, t->session_id, strlen(t->session_id), TEXT_LINE);
-        }
-        put_line(&line, term, PAINT_DIM, out);
-    }
+    put_labels(t, term, out);
     term_put(out, "\n");
     buf_release(&line);
 }

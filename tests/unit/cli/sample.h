@@ -83,6 +83,8 @@ static inline struct trace *sample_trace(int number)
     if (number == 1) {
         t->user_id = strdup("ada");
         t->session_id = strdup("s-42");
+        t->tags = json_parse("[\"alps\", \"demo\"]", 16);
+        t->output = strdup("4805.59 m");
     }
     return t;
 }
