@@ -9,6 +9,8 @@
 #define RETRY_AFTER     (5 * SECOND)
 #define HEARTBEAT_MAX   (5 * SECOND)  /* a collector beats once a second */
 #define SPAWN_EVERY     (10 * SECOND) /* at most */
+#define MAKING_ROUNDS   2000
+#define MAKING_MAX      (SECOND / 500) /* about ten times as long as a ring takes to make */
 #define RING_MB_DEFAULT 64
 #define RING_MB_MAX     1024
 #define MEGABYTE        (UINT64_C(1) << 20)
@@ -21,7 +23,7 @@
 __attribute__((section(".text.startup"))) bool owner_init(struct ring_owner *o, void *from,
                                                           size_t size)
 {
-    bool wiped = sys_madvise(from, size, MADV_WIPEONFORK) == 0;
+    bool wiped = sys_madvise(from, size / OWNER_PAGE * OWNER_PAGE, MADV_WIPEONFORK) == 0;
     atomic_store_explicit(&o->pid, (uint32_t)sys_getpid(), memory_order_relaxed);
     return wiped;
 }
@@ -50,7 +52,7 @@ static uint64_t ring_bytes(const struct owner_host *host)
     return (megabytes < RING_MB_MAX ? megabytes : RING_MB_MAX) * MEGABYTE;
 }
 
-static struct owner_candidate *take_candidate(struct ring_owner *o)
+static struct owner_candidate *take_free(struct ring_owner *o)
 {
     for (unsigned i = 0; i < OWNER_CANDIDATES; i++) {
         uint32_t is_free = 0;
@@ -58,6 +60,20 @@ static struct owner_candidate *take_candidate(struct ring_owner *o)
             return &o->candidates[i];
     }
     return NULL;
+}
+
+/* NULL: as many threads are at it as can be. One of them will have made the ring in a moment, which
+ * is waited for, a little: the records of all other threads of a pool that starts to work would be
+ * lost otherwise, and not even counted. */
+static struct owner_candidate *take_candidate(struct ring_owner *o, const struct owner_host *host)
+{
+    struct owner_candidate *c = take_free(o);
+    const uint64_t until = c ? 0 : host->now() + MAKING_MAX;
+    for (int i = 0; i < MAKING_ROUNDS && !c && !owner_ring_if_any(o) && host->now() < until; i++) {
+        sys_yield();
+        c = take_free(o);
+    }
+    return c;
 }
 
 static bool open_ring(struct owner_candidate *c, const struct owner_host *host, uint32_t pid)
@@ -70,26 +86,38 @@ static bool open_ring(struct owner_candidate *c, const struct owner_host *host, 
                             c->text_count) == 0;
 }
 
+static void not_before(struct ring_owner *o, uint64_t time)
+{
+    atomic_store_explicit(&o->retry_at, time, memory_order_relaxed);
+}
+
 /* Builds a ring and publishes it, unless another thread was faster: then that one's is used and
  * ours is unlinked. */
+static struct ring_writer *make(struct ring_owner *o, struct owner_candidate *c,
+                                const struct owner_host *host, uint64_t now)
+{
+    struct ring_writer *ring = owner_ring_if_any(o);
+    if (!ring && !open_ring(c, host, atomic_load_explicit(&o->pid, memory_order_relaxed))) {
+        not_before(o, now + RETRY_AFTER);
+        return owner_ring_if_any(o);
+    }
+    if (!ring && atomic_compare_exchange_strong(&o->ring, &ring, &c->writer))
+        return &c->writer;
+    ring_writer_discard(&c->writer);
+    return ring;
+}
+
 struct ring_writer *owner_make_ring(struct ring_owner *o, const struct owner_host *host,
                                     uint64_t now)
 {
     if (now < atomic_load_explicit(&o->retry_at, memory_order_relaxed))
         return NULL;
-    struct owner_candidate *c = take_candidate(o);
-    if (!c)
-        return NULL;
-    struct ring_writer *ring = NULL;
-    if (!open_ring(c, host, atomic_load_explicit(&o->pid, memory_order_relaxed))) {
-        atomic_store_explicit(&o->retry_at, now + RETRY_AFTER, memory_order_relaxed);
+    struct owner_candidate *c = take_candidate(o, host);
+    struct ring_writer *ring = c ? make(o, c, host, now) : owner_ring_if_any(o);
+    if (!c && !ring)
+        not_before(o, now + RETRY_AFTER); /* they died at it: this is not waited for each time */
+    if (c && ring != &c->writer)
         atomic_store(&c->taken, 0);
-        return owner_ring_if_any(o);
-    }
-    if (atomic_compare_exchange_strong(&o->ring, &ring, &c->writer))
-        return &c->writer;
-    ring_writer_discard(&c->writer);
-    atomic_store(&c->taken, 0);
     return ring;
 }
 

@@ -16,6 +16,7 @@
 #define OWNER_TEXTS      128u
 #define OWNER_TEXT       24576u
 #define OWNER_PATH_MAX   4096
+#define OWNER_PAGE       4096u
 
 /* What the environment may say of a ring. Most of it goes into the process record, as it is. */
 enum owner_setting {
@@ -57,7 +58,7 @@ struct owner_candidate {
     struct wire_process_info info;
     struct wire_piece texts[OWNER_TEXTS];
     char text[OWNER_TEXT];
-    char scratch[4096];
+    char scratch[OWNER_PAGE]; /* last: need not be emptied by a fork */
 };
 
 /* Lies in memory that a fork empties (MADV_WIPEONFORK); zeroed is "a fork has just emptied this".
@@ -70,8 +71,10 @@ struct ring_owner {
     struct owner_candidate candidates[OWNER_CANDIDATES];
 };
 
-/* Called once, before anything else. Marks the page-aligned memory from..from+size, in which *o
- * lies, so that a fork empties it; returns whether the kernel can (4.14 and later): it is then told
+/* Called once, before anything else. Marks the memory from..from+size, in which *o lies, so that a
+ * fork empties it; from is page-aligned, and only whole pages are marked, since the kernel would
+ * take what follows on the last one too. (Align the type, and its size is whole pages; the end of a
+ * ring_owner may stay as it is.) Returns whether the kernel can (4.14 and later): it is then told
  * to the functions below as `wiped`. */
 bool owner_init(struct ring_owner *o, void *from, size_t size);
 /* False in a child that shares our memory (vfork, clone), which must change nothing. One system

@@ -93,6 +93,26 @@ static inline long sys_pread(int fd, void *out, size_t size, uint64_t offset)
     return sys_call6(__NR_pread64, fd, (long)out, (long)size, (long)offset, 0, 0);
 }
 
+/* ThreadSanitizer does not see raw mappings come and go: without this a new one is taken for what
+ * lay there before. */
+#if defined(__SANITIZE_THREAD__)
+#define SYS_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SYS_TSAN 1
+#endif
+#endif
+#ifdef SYS_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+extern char sys_mappings; /* writer_open.c */
+#define SYS_MAPPED()    __tsan_acquire(&sys_mappings)
+#define SYS_UNMAPPING() __tsan_release(&sys_mappings)
+#else
+#define SYS_MAPPED()    (void)0
+#define SYS_UNMAPPING() (void)0
+#endif
+
 /* A shared, writable mapping of a file's first bytes, with none of them faulted in: in a program
  * that called mlockall(MCL_FUTURE) the kernel would otherwise fill every hole of the file. */
 static inline void *sys_map_file(uint64_t size, int fd)
@@ -102,6 +122,7 @@ static inline void *sys_map_file(uint64_t size, int fd)
         return (void *)at;
     sys_call6(__NR_munlock, at, (long)size, 0, 0, 0, 0);
     long result = sys_call6(__NR_mprotect, at, (long)size, PROT_READ | PROT_WRITE, 0, 0, 0);
+    SYS_MAPPED();
     if (result == 0)
         return (void *)at;
     sys_call6(__NR_munmap, at, (long)size, 0, 0, 0, 0);
@@ -116,6 +137,7 @@ static inline int sys_is_error(const void *mapped)
 
 static inline long sys_munmap(void *at, uint64_t size)
 {
+    SYS_UNMAPPING();
     return sys_call6(__NR_munmap, (long)at, (long)size, 0, 0, 0, 0);
 }
 
@@ -152,6 +174,11 @@ static inline long sys_geteuid(void)
 static inline long sys_getrandom(void *out, size_t size)
 {
     return sys_call6(__NR_getrandom, (long)out, (long)size, 1 /* GRND_NONBLOCK */, 0, 0, 0);
+}
+
+static inline void sys_yield(void)
+{
+    (void)sys_call6(__NR_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
 /* Reserves memory of a file. tmpfs gives up with EINTR when a signal is pending; it runs as soon as

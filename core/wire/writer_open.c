@@ -6,6 +6,10 @@
 
 #define BLOCKS_MIN 2u
 
+#ifdef SYS_TSAN
+char sys_mappings;
+#endif
+
 static void make_id(uint8_t id[16])
 {
     if (sys_getrandom(id, 16) == 16)
