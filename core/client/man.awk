@@ -22,7 +22,7 @@ function escape(text) {
 # Names that a reader may look up stand out, and what stands between backquotes.
 function prose(text) {
     text = escape(text)
-    gsub(/(llmt|LLMT|TRACER|TRACING)_[A-Za-z_]*[A-Za-z]/, "\\fB&\\fP", text)
+    gsub(/(llmt|LLMT|TRACER|TRACING)_[A-Za-z_]*[A-Za-z]/, "\\%\\fB&\\fP", text)
     while (match(text, /\\\(ga[^\\]([^\\]|\\-)*\\\(ga/))
         text = substr(text, 1, RSTART - 1) "\\fB" substr(text, RSTART + 4, RLENGTH - 8) "\\fP" substr(text, RSTART + RLENGTH)
     return text
@@ -202,9 +202,9 @@ END {
     flush()
     print ".\\\" Made from llm_tracer.h by man.awk: change that one."
     print ".TH LLM_TRACER 3 \"\" \"llm\\-tracer " version "\" \"Library Functions\""
-    print ".nh"
     print ".ad l"
     print ".SH NAME"
+    print ".nh"
     line = "llm_tracer"
     for (i = 1; i <= functions; i++) {
         if (length(line) + length(names[i]) > 90) {
