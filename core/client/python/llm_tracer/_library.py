@@ -12,6 +12,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 from ._warning import warn_once
 
 NAME = "libllmtracer.so"
+SONAME = "libllmtracer.so.0"
 VERSION = 0x000100
 TRACE_ID_SIZE = 33
 SPAN_ID_SIZE = 17
@@ -107,6 +108,12 @@ _SIGNATURES = {
 }
 
 
+def tree() -> Optional[str]:
+    """The source tree that the package lies in; None when it is installed."""
+    found = os.path.normpath(os.path.join(HERE, "..", "..", "..", ".."))
+    return found if os.path.exists(os.path.join(found, "core/client/llm_tracer.h")) else None
+
+
 def candidates() -> Iterator[str]:
     """Where the library may be, the first one that loads is used: TRACER_LIBRARY, the wheel's own
     copy, a build of the source tree that the package lies in, the places of the system's loader."""
@@ -114,12 +121,13 @@ def candidates() -> Iterator[str]:
     if named:
         yield named
     yield os.path.join(HERE, "_native", "lib", NAME)
-    tree = os.path.normpath(os.path.join(HERE, "..", "..", "..", ".."))
-    if os.path.exists(os.path.join(tree, "core", "client", "llm_tracer.h")):
-        build = os.environ.get("TRACER_BUILD_DIR") or os.path.join(tree, "build", "release")
+    source = tree()
+    if source is not None:
+        build = os.environ.get("TRACER_BUILD_DIR") or os.path.join(source, "build", "release")
         yield os.path.join(build, "lib", NAME)
-    # PREFIX/lib/NAME beside PREFIX/lib/pythonX/site-packages/llm_tracer.
+    # PREFIX/lib beside PREFIX/lib/pythonX.Y/site-packages/llm_tracer.
     yield os.path.normpath(os.path.join(HERE, "..", "..", "..", NAME))
+    yield SONAME
     yield NAME
 
 
