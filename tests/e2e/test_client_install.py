@@ -60,7 +60,8 @@ class Linked(unittest.TestCase):
         """Runs the program; its span is in the store, put there by the installed collector."""
         name = os.path.basename(path)
         done = self.box.run([path, name], preload=False, env=env)
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
+        self.assertRegex(done.stderr.decode(), r"^llm-tracer: no API key[^\n]*\n$")
 
         def found():
             listed = self.box.run([self.program, "spans", "--json"], preload=False)
