@@ -117,11 +117,11 @@ typedef struct llmt_client_options {
     void *user;
 } llmt_client_options;
 
-/* Opens a client. options may be NULL. Never fails but for memory (and with 65,280 open): NULL then,
- * which every other function accepts. Close it with llmt_client_close. Cheap; one a process is
- * enough, one for each piece of work is fine. What the environment says of shared memory and of the
- * collector is read by the first call, the rest by each. Thread-safe; like getenv, not while another
- * thread changes the environment. */
+/* Opens a client. options may be NULL. Never fails but for memory (and with 65,280 open): NULL
+ * then, which every other function accepts. Close it with llmt_client_close. Cheap; one a process
+ * is enough, one for each piece of work is fine. What the environment says of shared memory and of
+ * the collector is read by the first call, the rest by each. Thread-safe; like getenv, not while
+ * another thread changes the environment. */
 llmt_client *llmt_client_new(const llmt_client_options *options);
 /* Whether what this client records is delivered to a service: it has a key of the right form, and
  * tracing is not disabled. False for NULL and closed clients. Thread-safe. */
@@ -252,7 +252,7 @@ int llmt_span_set_output_pairs(llmt_span *span, const llmt_pair *pairs, size_t c
 /* Each thread has a stack of what is active on it; captured calls of the thread join its top. A
  * trace or span is put there when it begins (unless LLMT_DETACHED) and taken out when it ends on
  * that thread. For work that is handed to a thread pool or an event loop: attach where the work
- * runs, detach when that is done. One span may be active on many threads. Attaching the top again
+ * runs, detach when that is done. One span may be active on many threads. Attaching it again
  * counts; the stack is 64 deep, what is beyond is not active (LLMT_ENOBUFS). Ended ones leave the
  * stack of another thread when that thread next begins, ends, attaches or detaches.
  * LLMT_OK, LLMT_EENDED, LLMT_EINVAL (detach: not in this thread's stack). Thread-safe: the stack is
@@ -267,9 +267,9 @@ int llmt_trace_detach(llmt_trace *trace);
  * LLMT_EINVAL (an id is malformed). Thread-safe: the ids are the calling thread's. */
 int llmt_activate(const char *trace_id, const char *span_id);
 /* The `traceparent` header of the thread's active span, to be sent with a request that another
- * traced service serves. Returns out; "" and NULL when nothing is active. When a trace is active and
- * no span of it, the header names a span that does not exist: what follows is a root of the trace.
- * Thread-safe. */
+ * traced service serves. Returns out; "" and NULL when nothing is active. When a trace is active
+ * and no span of it, the header names a span that does not exist: what follows is a root of the
+ * trace. Thread-safe. */
 const char *llmt_current_traceparent(char out[LLMT_TRACEPARENT_SIZE]);
 /* The same for one span; "" and NULL for NULL and ended ones. Thread-safe. */
 const char *llmt_span_traceparent(const llmt_span *span, char out[LLMT_TRACEPARENT_SIZE]);
