@@ -228,10 +228,12 @@ def object_or_none(value: Any) -> Optional[bytes]:
 def text(value: Any) -> Optional[bytes]:
     """A text in UTF-8 without NUL: of an enumeration its value, of a structure its JSON, of
     anything else str(). None stays None."""
-    if isinstance(value, enum.Enum):
-        value = value.value
     if value is None:
         return None
+    if type(value) is str and "\0" not in value:
+        return value.encode("utf-8", "replace")
+    if isinstance(value, enum.Enum):
+        value = value.value
     if isinstance(value, (dict, list, tuple)):
         return dump(value)
     if not isinstance(value, str):
@@ -268,6 +270,8 @@ def tokens(value: Any, what: str) -> int:
     """A count of tokens: whole, 0..TOKENS_MAX; anything else is unknown, with a warning."""
     if value is None:
         return UNKNOWN
+    if type(value) is int and 0 <= value <= TOKENS_MAX:
+        return value
     try:
         if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
             raise TypeError

@@ -162,11 +162,19 @@ _left: Dict[str, Callable[[Any], None]] = {
 }
 
 
+_modules = 0  # that the program had when it was looked at last
+
+
 def install() -> None:
     """Wraps what is there; what the program imports later is wrapped at a later call."""
+    global _modules
+    if len(sys.modules) == _modules:
+        return
+    _modules = len(sys.modules)
     for name in [name for name in _left if name in sys.modules]:
         module = sys.modules.get(name)
         if getattr(getattr(module, "__spec__", None), "_initializing", False):
+            _modules = 0
             continue
         installer = _left.pop(name, None)
         if installer is None or _library.get() is None:
