@@ -345,20 +345,21 @@ static void an_object_finds_its_file(void **state)
     assert_false(owner_path_of(&len, path, sizeof(path))); /* the stack is no file's */
     assert_false(owner_path_of(NULL, path, sizeof(path)));
     /* Whatever the number of mappings in front of it, and the length of their paths. */
+    const size_t page = 4096, count = 300;
     const char *name = in_dir("a-file-with-spaces and-such");
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_equal(ftruncate(fd, 300 * 4096), 0);
-    char *pages = mmap(NULL, 300 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    assert_int_equal(ftruncate(fd, (off_t)(count * page)), 0);
+    char *pages = mmap(NULL, count * page, PROT_READ, MAP_SHARED, fd, 0);
     assert_true(pages != MAP_FAILED);
-    for (int i = 1; i < 300; i += 2)
-        assert_int_equal(mprotect(pages + i * 4096, 4096, PROT_NONE), 0);
-    for (int i = 0; i < 300; i += 37) {
-        assert_true(owner_path_of(pages + i * 4096 + 5, path, sizeof(path)));
+    for (size_t i = 1; i < count; i += 2)
+        assert_int_equal(mprotect(pages + i * page, page, PROT_NONE), 0);
+    for (size_t i = 0; i < count; i += 37) {
+        assert_true(owner_path_of(pages + i * page + 5, path, sizeof(path)));
         assert_string_equal(path, name);
     }
     assert_true(owner_path_of(&mark, path, sizeof(path)));
     assert_string_equal(path, link);
-    assert_int_equal(munmap(pages, 300 * 4096), 0);
+    assert_int_equal(munmap(pages, count * page), 0);
     assert_int_equal(close(fd), 0);
 }
 
