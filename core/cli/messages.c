@@ -191,6 +191,27 @@ static void put_message(const struct page *p, const json *message)
         put_part(p, part, 4);
 }
 
+/* One a line: what programs say by hand are objects with a few members. */
+static void put_members(const struct page *p, const json *data, const char *title)
+{
+    if (data == NULL || json_length(data) == 0)
+        return;
+    term_put(p->out, "  ");
+    term_paint(p->out, p->term, PAINT_BOLD, title);
+    term_put(p->out, "\n");
+    if (!json_is_object(data))
+        put_json(p, "", data, "", 4, PAINT_NONE);
+    for (const json *e = json_is_object(data) ? json_first(data) : NULL; e != NULL;
+         e = json_next(e)) {
+        struct buf before;
+        buf_init(&before, 512);
+        buf_append_cut(&before, json_key(e), strlen(json_key(e)));
+        buf_append_cut(&before, ": ", 2);
+        put_json(p, buf_str(&before), e, "", 4, PAINT_NONE);
+        buf_release(&before);
+    }
+}
+
 static void put_side(const struct page *p, const json *data, const char *title)
 {
     const json *messages = json_get(data, "messages");
@@ -212,12 +233,8 @@ static void put_side(const struct page *p, const json *data, const char *title)
             put_message(p, m);
         return;
     }
-    if (system != NULL)
-        return;
-    term_put(p->out, "  ");
-    term_paint(p->out, p->term, PAINT_BOLD, title);
-    term_put(p->out, "\n");
-    put_json(p, "", data, "", 4, PAINT_NONE);
+    if (system == NULL)
+        put_members(p, data, title);
 }
 
 void messages_print(const struct span *s, const struct term *term, struct buf *out)
@@ -226,7 +243,9 @@ void messages_print(const struct span *s, const struct term *term, struct buf *o
     char figure[TEXT_FIGURE_MAX];
     struct buf head;
     struct buf fitted;
-    if (s->input_data == NULL && s->output_data == NULL && s->error == NULL)
+    /* A captured span's is the provider's, and long. */
+    const json *metadata = s->capture_route == NULL ? s->metadata : NULL;
+    if (s->input_data == NULL && s->output_data == NULL && s->error == NULL && metadata == NULL)
         return;
     buf_init(&head, 2048);
     buf_init(&fitted, 2048);
@@ -244,10 +263,23 @@ void messages_print(const struct span *s, const struct term *term, struct buf *o
     buf_release(&fitted);
     put_side(&p, s->input_data, "input");
     put_side(&p, s->output_data, "output");
+    put_members(&p, metadata, "metadata");
     if (s->error != NULL) {
         term_put(out, "  ");
         term_paint(out, term, PAINT_RED, "error");
         term_put(out, "\n");
         put_block(&p, s->error, 4, PAINT_RED);
     }
+}
+
+void output_print(const struct trace *t, const struct term *term, struct buf *out)
+{
+    const struct page p = {.term = term, .out = out};
+    if (t->output == NULL || ((int)strlen(t->output) <= term->columns - (int)strlen("output ") &&
+                              strchr(t->output, '\n') == NULL))
+        return;
+    term_put(out, "\n");
+    term_paint(out, term, PAINT_BOLD, term->utf8 ? "── output" : "-- output");
+    term_put(out, "\n");
+    put_block(&p, t->output, 4, PAINT_NONE);
 }

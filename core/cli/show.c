@@ -91,13 +91,39 @@ static void put_figures(const struct trace *t, const struct tree *tree, const st
     buf_release(&line);
 }
 
-/* "user ada  session s-42  tags alps, demo" */
+/* "user ada  session s-42  tags alps, demo" and "metadata env prod  attempt 2" */
 static void add_label(struct buf *line, const char *label, const char *text)
 {
     if (text == NULL || text[0] == '\0')
         return;
     term_putf(line, "%s%s ", line->len > 0 ? "  " : "", label);
     text_escape(line, text, strlen(text), TEXT_LINE);
+}
+
+static void put_metadata(const json *metadata, const struct term *term, struct buf *out)
+{
+    struct buf line, key, value;
+    buf_init(&line, 65536);
+    buf_init(&key, 4096);
+    buf_init(&value, 65536);
+    for (const json *e = json_first(metadata); e != NULL; e = json_next(e)) {
+        const char *name = json_key(e) != NULL ? json_key(e) : "";
+        buf_clear(&key);
+        buf_clear(&value);
+        if (line.len == 0)
+            term_put(&key, "metadata ");
+        text_escape(&key, name, strlen(name), TEXT_LINE);
+        if (json_text(e) != NULL)
+            term_put(&value, json_text(e));
+        else if (json_print(e, &value) != ERR_OK)
+            buf_clear(&value);
+        add_label(&line, buf_str(&key), value.len > 0 ? buf_str(&value) : "\"\"");
+    }
+    if (line.len > 0)
+        put_line(&line, term, PAINT_DIM, out);
+    buf_release(&value);
+    buf_release(&key);
+    buf_release(&line);
 }
 
 static void put_labels(const struct trace *t, const struct term *term, struct buf *out)
@@ -109,11 +135,15 @@ static void put_labels(const struct trace *t, const struct term *term, struct bu
     for (const json *e = json_first(t->tags); e != NULL; e = json_next(e))
         term_putf(&tags, "%s%s", tags.len > 0 ? ", " : "",
                   json_text(e) != NULL ? json_text(e) : "");
+    add_label(&line, "project", t->project_id);
     add_label(&line, "user", t->user_id);
     add_label(&line, "session", t->session_id);
+    if (line.len > 0 && text_width(buf_str(&line)) + text_width(buf_str(&tags)) + 7 > term->columns)
+        put_line(&line, term, PAINT_DIM, out);
     add_label(&line, "tags", buf_str(&tags));
     if (line.len > 0)
         put_line(&line, term, PAINT_DIM, out);
+    put_metadata(t->metadata, term, out);
     add_label(&line, "output", t->output);
     if (line.len > 0)
         put_line(&line, term, PAINT_NONE, out);
@@ -245,8 +275,10 @@ static int show_trace(struct showing *w, bool messages, bool as_json)
     show_head(w->trace, &w->tree, w->pids.count > 1 ? buf_str(&w->programs) : w->command, w->pid,
               w->pids.count, &w->term, &w->out);
     tree_print(&w->tree, w->trace->start_time, w->trace->end_time, &w->term, &w->out);
-    if (messages)
+    if (messages) {
         err = store_each_span(w->store, w->trace->trace_id, print_messages, w);
+        output_print(w->trace, &w->term, &w->out);
+    }
     return err < 0 ? CLI_USAGE : term_flush(&w->out);
 }
 

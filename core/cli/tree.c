@@ -76,6 +76,12 @@ static char *make_error(const struct span *s)
     return buf_take(&text);
 }
 
+/* Made by hand and left open: its error says so. */
+static bool is_unended(const struct span *s)
+{
+    return s->error_type != NULL && strcmp(s->error_type, "not_ended") == 0;
+}
+
 int tree_add(struct tree *t, const struct span *s)
 {
     if (t->count == t->cap) {
@@ -97,7 +103,7 @@ int tree_add(struct tree *t, const struct span *s)
         .tokens_cache_read = s->tokens_cache_read,
         .cost_usd = s->cost_usd,
         .dropped_bytes = s->dropped_bytes,
-        .partial = s->partial,
+        .partial = s->partial && !is_unended(s),
         .label = make_label(s),
         .error = make_error(s),
     };
@@ -435,6 +441,8 @@ void tree_print(struct tree *t, int64_t trace_start, int64_t trace_end, const st
         l.end = n->end_time == 0 && term->now > l.end ? term->now : l.end;
     }
     l.end = l.end > l.start ? l.end : l.start + 1;
+    if (t->count == 0)
+        return;
     plan(&l, t);
     put_head(&l);
     buf_init(&prefix, 4096);

@@ -40,5 +40,7 @@ void tree_print(struct tree *t, int64_t trace_start, int64_t trace_end, const st
 
 /* messages.c: prompts, answers, tool calls and results of one span; nothing when it has none. */
 void messages_print(const struct span *s, const struct term *term, struct buf *out);
+/* What came out of the trace as a whole, if it is more than a line. */
+void output_print(const struct trace *t, const struct term *term, struct buf *out);
 
 #endif

@@ -133,6 +133,8 @@ static void render(int number, const struct term *term, bool messages, struct bu
         messages_print(s, term, out);
         span_free(s);
     }
+    if (messages)
+        output_print(t, term, out);
     tree_release(&tree);
     trace_free(t);
 }

@@ -62,14 +62,27 @@ static const struct sample_span sample_spans[] = {
      "{\"messages\":[{\"role\":\"user\\u001b[2J\",\"parts\":[{\"type\":\"text\",\"content\":"
      "\"clear \\u001b]0;title\\u0007 screen \\u009b31m\"}]}]}",
      NULL},
+    {5, 1, 0, SPAN_CHAIN, "rag", NULL, 0, 2600, -1, -1, -1, -1, -1, NULL, 0, false,
+     "{\"question\":\"How high is Mont Blanc?\"}", "{\"answer\":\"4805.59 m\",\"sources\":2}"},
+    {5, 2, 1, SPAN_EMBEDDING, "embed-question", "text-embedding-3-small", 5, 110, -1, 8, -1, -1,
+     0.00000016, NULL, -1, false, "{\"text\":\"How high is Mont Blanc?\"}", NULL},
+    {5, 3, 1, SPAN_RETRIEVAL, "vector-search", NULL, 120, 400, -1, -1, -1, -1, -1,
+     "index is being rebuilt", -1, false, "{\"top_k\":4,\"filter\":{\"lang\":\"en\"}}", NULL},
+    {5, 4, 1, SPAN_LLM, "generate-answer", "gpt-4o-mini-2024-07-18", 420, 2500, 640, 912, 71, -1,
+     0.000179, NULL, 200, false, NULL, "{\"content\":\"4805.59 m\"}"},
+    {5, 5, 1, SPAN_FUNCTION, "post-process", NULL, 2510, 2600, -1, -1, -1, -1, -1,
+     "process ended before the span was ended", -1, true, NULL, NULL},
 };
 #define SAMPLE_SPANS  (sizeof(sample_spans) / sizeof(sample_spans[0]))
-#define SAMPLE_TRACES 4
+#define SAMPLE_TRACES 5
 
-static const char *const sample_names[] = {"", "python research.py --topic alps",
+static const char *const sample_names[] = {"",
+                                           "python research.py --topic alps",
                                            "curl https://api.openai.com/v1/chat/completions",
-                                           "ollama-chat", "evil\033]0;x\007 name"};
-static const int sample_ends[] = {0, 4210, 3020, 0, 90};
+                                           "ollama-chat",
+                                           "evil\033]0;x\007 name",
+                                           "chat-request"};
+static const int sample_ends[] = {0, 4210, 3020, 0, 90, 2610};
 
 static inline struct trace *sample_trace(int number)
 {
@@ -85,6 +98,16 @@ static inline struct trace *sample_trace(int number)
         t->session_id = strdup("s-42");
         t->tags = json_parse("[\"alps\", \"demo\"]", 16);
         t->output = strdup("4805.59 m");
+    }
+    if (number == 5) { /* made by hand */
+        static const char metadata[] =
+            "{\"env\":\"staging\",\"attempt\":2,\"flags\":[\"a\",\"b\"],\"note\":\"\"}";
+        t->project_id = strdup("demo");
+        t->user_id = strdup("user-7");
+        t->session_id = strdup("3f1c0d8e-6a53-4f0e-9a53-1f4b2b1c9a10");
+        t->tags = json_parse("[\"production\", \"rag\", \"beta-\\u001b[31m\"]", 40);
+        t->metadata = json_parse(metadata, sizeof(metadata) - 1);
+        t->output = strdup("Mont Blanc is 4805.59 m high,\nas of the survey of 2023.");
     }
     return t;
 }
@@ -118,6 +141,11 @@ static inline struct span *sample_span(const struct sample_span *from)
     s->partial = from->partial;
     s->input_data = from->input != NULL ? json_parse(from->input, strlen(from->input)) : NULL;
     s->output_data = from->output != NULL ? json_parse(from->output, strlen(from->output)) : NULL;
+    if (from->status == -1) { /* made by hand */
+        s->status_code = SPAN_UNKNOWN;
+        s->metadata = json_parse("{\"step\":\"x\",\"try\":1}", 20);
+        s->error_type = from->partial ? strdup("not_ended") : NULL;
+    }
     s->process.pid = 4242;
     s->process.exe = strdup("/usr/bin/python3.11");
     s->process.argv = json_array();
