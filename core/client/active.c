@@ -154,7 +154,7 @@ static void write_traceparent(const struct ids *ids, const uint8_t *caller, char
     if (is_zero(span, WIRE_SPAN_ID_LEN))
         span =
             caller && !is_zero(caller, WIRE_SPAN_ID_LEN) ? caller : ids->trace + WIRE_SPAN_ID_LEN;
-    memcpy(out, "00-", 3);
+    memcpy(out, "00-", sizeof("00-")); /* the NUL is written over */
     hex_write(out + 3, ids->trace, WIRE_TRACE_ID_LEN);
     out[35] = '-';
     hex_write(out + 36, span, WIRE_SPAN_ID_LEN);

@@ -14,12 +14,13 @@ void environment_init(void)
     size_t count = 0;
     for (char **v = environ; v && *v; v++) {
         const int name = owner_setting_of(*v);
+        const bool first = name >= 0 && !settings[name];
         const bool collector = owner_is_for_collector(*v) && count < COLLECTOR_MAX;
-        char *copy = name >= 0 || collector ? strdup(*v) : NULL;
+        char *copy = first || collector ? strdup(*v) : NULL;
         if (!copy)
             continue;
-        if (name >= 0 && !settings[name])
-            settings[name] = strchr(copy, '=') + 1;
+        if (first)
+            settings[name] = copy + strcspn(copy, "=") + 1;
         if (collector)
             for_collector[count++] = copy;
     }

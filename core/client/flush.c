@@ -29,9 +29,12 @@ static uint32_t take_slot(uint32_t epoch, uint32_t from)
         if (used == UINT32_MAX)
             return RING_FLUSH_SLOTS;
         uint32_t slot = from % RING_FLUSH_SLOTS;
-        while (used >> slot & 1)
+        uint32_t bit = UINT32_C(1) << slot; /* NOLINT: the analyzer takes 32 for possible */
+        while (used & bit) {
             slot = (slot + 1) % RING_FLUSH_SLOTS;
-        const uint64_t wanted = (uint64_t)epoch << 32 | used | UINT32_C(1) << slot;
+            bit = UINT32_C(1) << slot;
+        }
+        const uint64_t wanted = (uint64_t)epoch << 32 | used | bit;
         if (atomic_compare_exchange_weak(&taken, &now, wanted))
             return slot;
     }

@@ -82,11 +82,11 @@ static inline void llmt_scope_span(llmt_span **span)
     llmt_client *LLMT_FIRST_(__VA_ARGS__, ) __attribute__((unused, cleanup(llmt_scope_client))) =  \
         llmt_client_new(__extension__ & (llmt_client_options){LLMT_REST_(__VA_ARGS__, )})
 #define LLMT_TRACE(name, client, ...) /* title, members of llmt_trace_options */                   \
-    llmt_trace *name __attribute__((unused, cleanup(llmt_scope_trace))) =                          \
+    llmt_trace *LLMT_FIRST_(name, ) __attribute__((unused, cleanup(llmt_scope_trace))) =           \
         llmt_trace_begin((client), LLMT_FIRST_(__VA_ARGS__, ),                                     \
                          __extension__ & (llmt_trace_options){LLMT_REST_(__VA_ARGS__, )})
 #define LLMT_SPAN(name, parent, title, ...) /* type, members of llmt_span_options */               \
-    llmt_span *name __attribute__((unused, cleanup(llmt_scope_span))) =                            \
+    llmt_span *LLMT_FIRST_(name, ) __attribute__((unused, cleanup(llmt_scope_span))) =             \
         llmt_span_begin((parent), (title), LLMT_FIRST_(__VA_ARGS__, ),                             \
                         __extension__ & (llmt_span_options){LLMT_REST_(__VA_ARGS__, )})
 

@@ -121,6 +121,11 @@ static void put_pairs(struct sink *o, const llmt_pair *pairs, size_t count)
     put(o, "}", 2); /* with its NUL */
 }
 
+static bool is_kind(int kind)
+{
+    return kind == 't' || kind == 'i' || kind == 'n' || kind == 'b' || kind == 'j';
+}
+
 /* LLMT_EINVAL: a kind that is none. LLMT_EJSON: JSON that is none. */
 static int check_pairs(const llmt_pair *pairs, size_t count)
 {
@@ -129,7 +134,7 @@ static int check_pairs(const llmt_pair *pairs, size_t count)
         return LLMT_EINVAL;
     for (size_t i = 0; i < count; i++) {
         const llmt_pair *p = &pairs[i];
-        if (p->kind == 0 || !memchr("tinbj", p->kind, 5) || p->kind > 'z')
+        if (!is_kind(p->kind))
             return LLMT_EINVAL;
         if (p->key && p->kind == 'j' && p->text && json_check(p->text, strlen(p->text)) == JSON_NOT)
             result = LLMT_EJSON;

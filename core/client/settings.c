@@ -108,9 +108,8 @@ static uint64_t hash_bytes(uint64_t hash, const void *data, size_t len)
 
 static uint64_t hash_wish(const struct wish *w)
 {
-    const int numbers[2] = {(int)w->mode, w->timeout_ms};
-    uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325), numbers, sizeof(numbers));
-    hash = hash_bytes(hash, w->url, w->url_len);
+    const uint64_t numbers = (uint64_t)w->timeout_ms << 1 | (uint64_t)w->mode;
+    uint64_t hash = hash_bytes(UINT64_C(0xcbf29ce484222325) ^ numbers, w->url, w->url_len);
     hash = hash_bytes(hash, w->key, strlen(w->key) + 1);
     return hash_bytes(hash, w->project, strlen(w->project) + 1);
 }

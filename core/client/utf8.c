@@ -101,7 +101,7 @@ void utf8_repair(char *out, const char *text, size_t taken)
             out += kept;
             at += kept;
         } else {
-            memcpy(out, REPLACEMENT, REPLACEMENT_LEN);
+            memcpy(out, REPLACEMENT, REPLACEMENT_LEN); /* NOLINT: of a text that goes on */
             out += REPLACEMENT_LEN;
             at++;
         }
