@@ -8,7 +8,7 @@
 #include "collector/internal.h"
 
 /* Out of the list that it is in. */
-static void leave_list(struct call *call)
+void call_leave(struct call *call)
 {
     struct depot *d = call->ring->depot;
     struct call **firsts[] = {[CALL_FRESH] = &d->fresh,
@@ -25,6 +25,8 @@ static void leave_list(struct call *call)
         call->next->prev = call->prev;
     else if (call->list == CALL_SHOWN)
         d->shown_last = call->prev;
+    if (call->list == CALL_INSIDE)
+        inside_left(call->inside);
     call->next = call->prev = NULL;
     call->list = CALL_IN_NONE;
     call->inside = NULL;
@@ -32,7 +34,7 @@ static void leave_list(struct call *call)
 
 void call_enlist(struct call *call, enum call_list list, struct call **first)
 {
-    leave_list(call);
+    call_leave(call);
     call->list = list;
     call->next = *first;
     if (call->next != NULL)
@@ -43,7 +45,7 @@ void call_enlist(struct call *call, enum call_list list, struct call **first)
 void call_looked_at(struct call *call)
 {
     struct depot *d = call->ring->depot;
-    leave_list(call);
+    call_leave(call);
     call->list = CALL_SHOWN;
     call->prev = d->shown_last;
     if (call->prev != NULL)
@@ -68,7 +70,7 @@ void call_settled(struct call *call)
 
 void call_free(struct call *call)
 {
-    leave_list(call);
+    call_leave(call);
     if (call->trace != NULL)
         call->trace->open--;
     call->ring->open_calls--;
@@ -139,6 +141,7 @@ static bool find_place(struct call *call, const struct llm_call *seen)
     if (grouper_place(call->ring->collector->grouper, &group, seen, &call->place) != ERR_OK)
         return false;
     call->start = seen->t_request + p->boot_to_wall;
+    call->operation = seen->operation;
     return true;
 }
 

@@ -263,7 +263,8 @@ static bool has_open(const struct collector *c)
 static bool is_waiting(const struct collector *c)
 {
     for (size_t i = 0; i < c->depot_count; i++)
-        if (depot_waiting(c->depots[i]) || c->depots[i]->fresh != NULL)
+        if (depot_waiting(c->depots[i]) || c->depots[i]->fresh != NULL ||
+            explicit_waiting(c->depots[i]))
             return true;
     return c->status_due;
 }

@@ -133,8 +133,11 @@ void depot_free(struct depot *d)
 {
     if (d->queue != NULL)
         export_stop(d->queue, 2000);
-    for (size_t i = 0; i < d->span_count; i++)
+    for (size_t i = 0; i < d->span_count; i++) {
         span_free(d->spans[i].span);
+        client_leave(d->spans[i].client);
+    }
+    explicit_release_depot(d);
     free(d->spans);
     free(d->traces);
     free(d->kept.items);
@@ -161,6 +164,7 @@ int depot_add_span(struct depot *d, const struct finished *f)
     f->trace->open++; /* until it is committed */
     if (f->span->end_time > f->trace->last)
         f->trace->last = f->span->end_time;
+    explicit_trace_extend(f->trace, f->span->end_time);
     return ERR_OK;
 }
 
@@ -173,7 +177,7 @@ bool depot_waiting(const struct depot *d)
 
 bool depot_full(const struct depot *d)
 {
-    return d->unstored_bytes > UNSTORED_BYTES_MAX && d->error != NULL;
+    return d->unstored_bytes + d->explicit.bytes > UNSTORED_BYTES_MAX && d->error != NULL;
 }
 
 static bool shown_due(const struct depot *d)
@@ -185,7 +189,8 @@ bool depot_due(const struct depot *d)
 {
     if (d->collector->now < d->retry_at)
         return false;
-    if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d) && !d->settle)
+    if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d) && !d->settle &&
+        !explicit_due(d, d->committed))
         return false;
     return d->hurry || d->collector->now - d->committed >= COMMIT_NS ||
            d->span_count >= COMMIT_SPANS || d->read_bytes >= COMMIT_BYTES;
@@ -197,11 +202,13 @@ static int put_traces(struct depot *d, bool ending)
     for (size_t i = 0; i < d->trace_count; i++) {
         struct trace_state *t = d->traces[i];
         int64_t end = t->trace->end_time;
-        if (ending ? end == 0 : t->begun)
+        if (ending ? end == 0 : t->begun && !(t->changed && end == 0))
             continue;
         if (!ending)
             t->trace->end_time = 0;
-        int err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
+        int err = explicit_trace_dress(t);
+        if (err == ERR_OK)
+            err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
         t->trace->end_time = end;
         if (err == ERR_OK && t->run && !t->begun) {
             err = run_row_store(t);
@@ -231,7 +238,10 @@ static int put_spans(struct depot *d)
     for (size_t i = 0; i < d->span_count; i++) {
         struct finished *f = &d->spans[i];
         const struct process *p = &f->ring->process;
-        int err = store_put_span(d->store, f->span, p->destinations, p->destination_count);
+        const struct client *c = f->client;
+        int err = c != NULL
+                      ? store_put_span(d->store, f->span, c->destinations, c->destination_count)
+                      : store_put_span(d->store, f->span, p->destinations, p->destination_count);
         if (err != ERR_OK)
             return err;
     }
@@ -296,12 +306,16 @@ static bool rings_ready(struct depot *d)
     struct collector *c = d->collector;
     for (size_t i = 0; i < c->ring_count; i++) {
         struct ring *r = c->rings[i];
-        if (r->depot != d || r->process.destination_count >= r->process.wanted_count)
+        if (r->depot != d)
             continue;
-        process_resolve(&r->process, r);
-        if (r->process.destination_count < r->process.wanted_count)
+        if (r->process.destination_count < r->process.wanted_count) {
+            process_resolve(&r->process, r);
+            if (r->process.destination_count < r->process.wanted_count)
+                return false;
+            traces_add_destinations(r);
+        }
+        if (!clients_resolve(r))
             return false;
-        traces_add_destinations(r);
     }
     return true;
 }
@@ -309,6 +323,8 @@ static bool rings_ready(struct depot *d)
 static int write_all(struct depot *d, int64_t before)
 {
     int err = put_traces(d, false);
+    if (err == ERR_OK)
+        err = explicit_put(d, before);
     if (err == ERR_OK)
         err = put_spans(d);
     if (err == ERR_OK)
@@ -331,15 +347,18 @@ static void written(struct depot *d, int64_t before)
     struct collector *c = d->collector;
     for (size_t i = 0; i < d->trace_count; i++) {
         struct trace_state *t = d->traces[i];
-        t->dirty = false;
+        t->dirty = t->changed = false;
         t->begun = true;
+        explicit_trace_written(t);
         t->ended = t->trace->end_time != 0;
     }
     d->trace_count = 0;
     for (size_t i = 0; i < d->span_count; i++) {
         d->spans[i].trace->open--;
         span_free(d->spans[i].span);
+        client_leave(d->spans[i].client);
     }
+    explicit_written(d);
     c->totals.spans += d->span_count;
     d->span_count = 0;
     d->unstored_bytes = 0;
@@ -355,7 +374,7 @@ static void written(struct depot *d, int64_t before)
 static bool needs_write(struct depot *d, int64_t before)
 {
     struct collector *c = d->collector;
-    if (d->span_count > 0 || d->trace_count > 0)
+    if (d->span_count > 0 || d->trace_count > 0 || explicit_due(d, before))
         return true;
     for (struct call *call = d->fresh; call != NULL; call = call->next)
         if (call->began <= before)
@@ -400,6 +419,7 @@ int depot_commit(struct depot *d)
         if (err != ERR_OK) {
             depot_failed(d, "cannot be written");
             store_rollback(d->store);
+            explicit_undone(d);
             for (struct call *call = d->shown; call != NULL; call = call->next)
                 call->told = 0; /* what was written of it may be undone */
             return ERR_IO;

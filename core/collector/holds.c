@@ -23,7 +23,7 @@ void kept_release(struct ring *r, struct kept k)
     ring_reader_release(r->reader, k.position);
 }
 
-static bool list_add(struct kept_list *l, struct ring *r, struct kept k)
+bool kept_list_add(struct kept_list *l, struct ring *r, struct kept k)
 {
     if (l->count == l->cap) {
         size_t cap = l->cap == 0 ? 4 : l->cap * 2;
@@ -41,7 +41,7 @@ static bool list_add(struct kept_list *l, struct ring *r, struct kept k)
 /* Out of memory: given back early, which only a replaced collector would notice. */
 void kept_commit(struct ring *r, struct kept k)
 {
-    if (k.size > 0 && !list_add(&r->depot->kept, r, k))
+    if (k.size > 0 && !kept_list_add(&r->depot->kept, r, k))
         kept_release(r, k);
 }
 
@@ -51,7 +51,7 @@ void ring_conn_keep(struct conn *c, struct kept k)
         return;
     if (c->kept.count >= KEPT_RECORDS_MAX)
         ring_conn_release_early(c);
-    if (c->early || !list_add(&c->kept, c->ring, k))
+    if (c->early || !kept_list_add(&c->kept, c->ring, k))
         kept_release(c->ring, k);
 }
 
@@ -112,10 +112,15 @@ void ring_relieve(struct ring *r)
     size_t limit = (size_t)r->counters.blocks_reserved * RING_BLOCK_SIZE / 4 * 3;
     if (limit < KEPT_MIN)
         limit = KEPT_MIN;
-    if (r->kept_bytes > limit / 2)
+    if (r->kept_bytes > limit / 2) {
         r->depot->hurry = true;
+        if (r->explicit.kept > 0) /* what runs is shown, then its records are not needed */
+            r->depot->settle = r->explicit.pressed = true;
+    }
     if (r->kept_bytes > limit && r->depot->error != NULL)
         kept_list_release(&r->depot->kept);
+    if (r->kept_bytes > limit && r->explicit.partial.count > 0)
+        pieces_drop(r);
     while (r->kept_bytes > limit) {
         struct conn *c = conn_with_most(r);
         if (c == NULL)

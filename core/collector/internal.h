@@ -12,6 +12,8 @@
 
 #include "base/map.h"
 #include "collector/collector.h"
+#include "collector/explicit.h"
+#include "collector/kept.h"
 #include "export/export.h"
 #include "http/http.h"
 #include "llm/llm.h"
@@ -37,22 +39,6 @@
 struct ring;
 struct conn;
 struct depot;
-
-/* A delivered record that is not released; size 0: none. */
-struct kept {
-    uint64_t position;
-    uint32_t size;
-};
-
-struct kept_item {
-    struct ring *ring;
-    struct kept kept;
-};
-
-struct kept_list {
-    struct kept_item *items;
-    size_t count, cap, bytes;
-};
 
 /* Records that are given to the commit group two whole polls from when they came. */
 struct later_item {
@@ -91,9 +77,12 @@ struct trace_state {
     bool run;
     bool begun, ended; /* in the store */
     bool dirty;
-    size_t open;  /* calls not ended */
-    int64_t used; /* boot ns */
-    int64_t last; /* wall ns: the latest end of its spans */
+    bool changed;                   /* and the store is to be told, though it begun */
+    struct explicit_trace *by_hand; /* NULL: of captured calls alone */
+    struct trace_state *ending;     /* the next one of its ring's list of that name */
+    size_t open;                    /* calls and explicit spans not ended */
+    int64_t used;                   /* boot ns */
+    int64_t last;                   /* wall ns: the latest end of its spans */
     char *ring_id;
     int64_t destinations[DESTINATIONS_MAX];
     size_t destination_count;
@@ -132,11 +121,12 @@ struct call {
     struct call *next, *prev; /* of that list */
     struct joined *inside;    /* the span that it fills, while it is in that one's list */
     bool absorbed;            /* it was added to a span that could not wait for its end */
-    uint64_t polls;           /* of the ring: when the decision where it belongs was put off */
-    struct span *ended;       /* it waits for that decision */
-    int64_t looked;           /* boot ns: for something new, while shown */
-    int64_t written;          /* boot ns: as far as it had come */
-    uint64_t told;            /* call_progress then */
+    enum llm_operation operation;
+    uint64_t first_polls, polls; /* of the ring: when the decision where it belongs was put off */
+    struct span *ended;          /* it waits for that decision */
+    int64_t looked;              /* boot ns: for something new, while shown */
+    int64_t written;             /* boot ns: as far as it had come */
+    uint64_t told;               /* call_progress then */
 };
 
 /* A record that waits for earlier ones of its stream. */
@@ -213,6 +203,7 @@ struct ring {
     struct flush *flushes;   /* that wait for their answer */
     struct call *undecided;  /* calls of which join.c does not know yet where they belong */
     struct later_list later; /* records of ended calls that may be among them */
+    struct ring_explicit explicit;
     size_t kept_bytes;
     uint64_t calls, open_calls, unparsed, gaps, gap_bytes;
     struct ring_counters counters;
@@ -223,6 +214,7 @@ struct finished {
     struct span *span;
     struct ring *ring;
     struct trace_state *trace;
+    struct client *client; /* where it goes; NULL: where the process's spans go */
     size_t bytes;
 };
 
@@ -243,6 +235,8 @@ struct depot {
     bool hurry;            /* commit at once */
     bool settle;           /* at once, even of nothing, and what runs is shown */
     uint64_t commits;      /* that succeeded */
+    struct depot_explicit explicit;
+    struct joined *joined; /* spans with calls inside */
     struct call *fresh;
     struct call *shown, *shown_last; /* by the time of the last look */
     int64_t committed, retry_at, opened_at;
@@ -264,6 +258,7 @@ struct run_state {
 
 struct totals {
     uint64_t calls, spans, gaps, gap_bytes, unparsed, unknown_records, released_early, rings_done;
+    uint64_t api_bad, api_lost, api_late; /* messages: malformed; without a begin; of the ended */
     uint64_t lost_records, lost_bytes, untracked, corrupt_blocks; /* of rings that are gone */
 };
 
@@ -300,6 +295,7 @@ struct collector {
 /* holds.c */
 void kept_take(struct ring *r, struct kept k);
 void kept_release(struct ring *r, struct kept k);
+bool kept_list_add(struct kept_list *l, struct ring *r, struct kept k); /* false: no memory */
 void kept_commit(struct ring *r, struct kept k);    /* released by the next commit */
 void ring_conn_keep(struct conn *c, struct kept k); /* while exchanges of c are open */
 void ring_conn_kept_commit(struct conn *c);
@@ -335,6 +331,7 @@ struct span *call_snapshot(struct call *call);
 bool call_place(struct call *call);
 /* Puts the call into a list of its own, out of the one that it was in. */
 void call_enlist(struct call *call, enum call_list list, struct call **first);
+void call_leave(struct call *call);
 /* The ended call becomes a span of its own; takes call->ended over. */
 void call_commit(struct call *call);
 void call_free(struct call *call);
@@ -355,6 +352,11 @@ void traces_end_ring(struct ring *r);
 void traces_add_destinations(struct ring *r);
 void traces_end_idle(struct collector *c);
 void trace_state_free(struct trace_state *t);
+/* Returns whether one of them is new to it. */
+bool trace_add_destinations(struct trace_state *t, const int64_t *ids, size_t count);
+/* The trace of that id; NULL: none, or (make) no memory. */
+struct trace_state *trace_find(struct depot *d, const uint8_t *id);
+struct trace_state *trace_make(struct ring *r, const struct group_result *place, int64_t start);
 /* Frees what is ended and committed. */
 void traces_sweep(struct collector *c);
 
@@ -371,6 +373,7 @@ void depot_idle_step(struct depot *d);
 int depot_add_span(struct depot *d, const struct finished *f);
 
 /* rings.c */
+struct ring *ring_of(const struct collector *c, const char *id); /* NULL: none, or done */
 void rings_scan(struct collector *c);
 void ring_service(struct ring *r);
 void rings_give_back(struct collector *c);
@@ -398,14 +401,14 @@ void run_joined(struct collector *c, const char *run_trace);
 void runs_look(struct collector *c);
 bool runs_alive(const struct collector *c);
 
-/* join.c */
-struct joined;
-struct call **joined_calls(struct joined *j); /* the list of those that run; NULL for NULL */
+/* actives.c */
 /* The bytes of a request that follow: ids may be NULL. */
 void conn_note_active(struct conn *c, uint64_t offset, const struct active_ids *ids);
 /* Those of the byte at that offset of the requests' stream, or NULL; bytes before it are not asked
  * for again. */
 const struct active_ids *conn_active_at(struct conn *c, uint64_t offset);
+
+/* join.c */
 /* The request is complete and call->place is what the process would do: decides where the call
  * belongs, now or at a later look. False: no memory. */
 bool join_begin(struct call *call);
@@ -418,6 +421,19 @@ void join_look(struct ring *r, bool all);
 void join_forget(struct ring *r);
 /* To the commit group, once the calls made from it are decided. */
 void kept_later(struct ring *r, struct kept k);
+
+/* inside.c: calls inside explicit spans; more of it in explicit.h */
+struct call **joined_calls(struct joined *j); /* the list of those that run; NULL for NULL */
+/* Whether the span has the call already, told by the collector before. */
+bool inside_has(const struct explicit_span *es, const struct call *call);
+/* The call, running or ended, fills the span from now on. */
+void inside_add(struct explicit_span *es, struct call *call);
+/* One of those that run was taken out of the list. */
+void inside_left(struct joined *j);
+/* One that was added has ended; frees it. */
+void inside_end(struct call *call);
+/* What was said since is shown, and spans that have waited long enough for their calls go on. */
+void inside_look(struct depot *d);
 
 /* flush.c */
 void ring_flush(struct ring *r, const struct wire_record *head, const uint8_t *payload,

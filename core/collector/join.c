@@ -1,62 +1,16 @@
 /* Where a captured call belongs when ids come with it: those of the request's own `traceparent`,
- * else those that were active on its thread. Whether these are a span that the program made by hand
- * is known once that span's begin was read, which may come after the call's bytes: the decision
- * waits for it until everything that was committed before the request is read. */
+ * else those that were active on its thread. Whether these are of a span that the program made by
+ * hand is known once that span's begin was read, which may come after the call's bytes: the
+ * decision waits for it until everything that was committed before the request is read. A call
+ * inside such a span of type llm fills it (inside.c), any other is its child, in its trace,
+ * delivered where that is. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/internal.h"
 
-#define ACTIVES_MAX                                                                                \
-    16u /* changes of the active ids within the requests that are not parsed yet                   \
-         */
-
-struct actives {
-    size_t count;
-    struct {
-        uint64_t offset;
-        bool any;
-        struct active_ids ids;
-    } from[ACTIVES_MAX];
-};
-
-void conn_note_active(struct conn *c, uint64_t offset, const struct active_ids *ids)
-{
-    struct actives *a = c->actives;
-    if (a == NULL) {
-        if (ids == NULL)
-            return;
-        a = c->actives = calloc(1, sizeof(*a));
-        if (a == NULL)
-            return;
-    }
-    if (a->count > 0) {
-        bool any = a->from[a->count - 1].any;
-        if (any == (ids != NULL) &&
-            (!any || memcmp(&a->from[a->count - 1].ids, ids, sizeof(*ids)) == 0))
-            return;
-    }
-    if (a->count == ACTIVES_MAX)
-        memmove(a->from, a->from + 1, --a->count * sizeof(a->from[0]));
-    a->from[a->count].offset = offset;
-    a->from[a->count].any = ids != NULL;
-    if (ids != NULL)
-        a->from[a->count].ids = *ids;
-    a->count++;
-}
-
-const struct active_ids *conn_active_at(struct conn *c, uint64_t offset)
-{
-    struct actives *a = c->actives;
-    if (a == NULL || a->count == 0 || a->from[0].offset > offset)
-        return NULL;
-    size_t past = 0;
-    while (past + 1 < a->count && a->from[past + 1].offset <= offset)
-        past++;
-    a->count -= past;
-    memmove(a->from, a->from + past, a->count * sizeof(a->from[0]));
-    return a->from[0].any ? &a->from[0].ids : NULL;
-}
+#define FIRST_POLLS (2 * WHOLE_POLLS) /* in which records come that an earlier collector has read  \
+                                       */
 
 void kept_later(struct ring *r, struct kept k)
 {
@@ -105,11 +59,86 @@ static bool settle(struct call *call)
     return true;
 }
 
-/* False: nothing is known of its ids yet. */
+static bool is_generation(const struct call *call)
+{
+    return call->operation != LLM_OP_EMBEDDINGS;
+}
+
+/* Whether the call fills the span. One that was sent when the span was over is its child. */
+static bool fills(const struct explicit_span *es, const struct call *call)
+{
+    return es->begun && !es->over && es->span->type == SPAN_LLM && is_generation(call) &&
+           (!es->ended || call->start <= es->end_time);
+}
+
+/* A collector that was killed left records of calls that its spans have already: those of a span
+ * that it finished are told by their time. */
+static bool was_inside(struct call *call)
+{
+    struct depot *d = call->ring->depot;
+    struct span *s = NULL;
+    struct store_owner owner;
+    if (!call->ring->inherited || call->first_polls > FIRST_POLLS || !is_generation(call) ||
+        d->store == NULL ||
+        store_find_kept_span(d->store, call->place.parent_span_id, &s, &owner) != ERR_OK)
+        return false;
+    bool inside = s->type == SPAN_LLM && s->end_time != 0 && s->capture_route != NULL &&
+                  call->start >= s->start_time && call->start <= s->end_time;
+    span_free(s);
+    free(owner.ring_id);
+    return inside;
+}
+
+/* A trace made by hand that is in the store alone. */
+static bool find_trace(struct call *call)
+{
+    struct depot *d = call->ring->depot;
+    struct trace *t = NULL;
+    struct store_owner owner;
+    if (d->store == NULL ||
+        store_find_kept_trace(d->store, call->place.trace_id, &t, &owner) != ERR_OK)
+        return false;
+    bool by_hand = t->state != NULL;
+    trace_free(t);
+    free(owner.ring_id);
+    return by_hand &&
+           explicit_trace_get(call->ring, call->place.trace_id, NULL, call->start) != NULL;
+}
+
+/* Frees the call, or leaves it where it is until it ends. */
+static void drop(struct call *call)
+{
+    call->absorbed = true;
+    if (call->ended != NULL)
+        call_free(call);
+    else
+        call_leave(call);
+}
+
+/* last: all is read that was committed before the request. False: nothing is known of its ids. */
 static bool decide(struct call *call, bool last)
 {
+    struct depot *d = call->ring->depot;
+    const uint8_t *parent = call->place.parent_span_id;
+    struct explicit_span *es = id_is_zero(parent, SPAN_ID_LEN) ? NULL : explicit_find(d, parent);
+    if (es != NULL && es->begun &&
+        memcmp(es->span->trace_id, call->place.trace_id, TRACE_ID_LEN) == 0) {
+        if (!fills(es, call))
+            return settle(call);
+        if (inside_has(es, call))
+            drop(call);
+        else
+            inside_add(es, call);
+        return true;
+    }
     if (!last)
         return false;
+    if (was_inside(call)) {
+        drop(call);
+        return true;
+    }
+    if (trace_find(d, call->place.trace_id) == NULL)
+        (void)find_trace(call);
     return settle(call);
 }
 
@@ -125,7 +154,7 @@ bool join_begin(struct call *call)
         memcpy(call->place.parent_span_id, ids->span_id, SPAN_ID_LEN);
         call->place.inferred = false;
     }
-    call->polls = call->ring->polls;
+    call->polls = call->first_polls = call->ring->polls;
     call_enlist(call, CALL_UNDECIDED, &call->ring->undecided);
     (void)decide(call, false);
     return true;
@@ -133,11 +162,16 @@ bool join_begin(struct call *call)
 
 void join_end(struct call *call)
 {
-    if (call->list != CALL_UNDECIDED) {
+    if (call->absorbed) {
+        call_free(call);
+    } else if (call->list == CALL_INSIDE) {
+        inside_end(call);
+    } else if (call->list == CALL_UNDECIDED) {
+        call->polls = call->ring->polls;
+        (void)decide(call, false);
+    } else {
         call_commit(call);
         call_free(call);
-    } else {
-        call->polls = call->ring->polls;
     }
 }
 
@@ -157,10 +191,4 @@ void join_forget(struct ring *r)
         call_free(r->undecided);
     free(r->later.items);
     r->later = (struct later_list){0};
-}
-
-struct call **joined_calls(struct joined *j)
-{
-    (void)j;
-    return NULL;
 }

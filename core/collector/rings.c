@@ -65,6 +65,16 @@ static int on_record(void *user, const struct wire_record *head, const uint8_t *
     case WIRE_CLOSE:
         on_connection_record(r, head, payload, k);
         break;
+    case WIRE_TRACE_BEGIN:
+    case WIRE_TRACE_END:
+    case WIRE_SPAN_BEGIN:
+    case WIRE_SPAN_OUTPUT:
+    case WIRE_SPAN_ERROR:
+    case WIRE_SPAN_END:
+    case WIRE_CLIENT:
+    case WIRE_CLIENT_END:
+        ring_api(r, head, payload, k);
+        break;
     case WIRE_FLUSH:
         ring_flush(r, head, payload, k);
         break;
@@ -109,6 +119,7 @@ static void ring_finish(struct ring *r)
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
         ring_conn_end(c, r->lived - r->process.boot_to_wall);
     join_look(r, true);
+    explicit_end_ring(r);
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
@@ -159,6 +170,7 @@ void ring_service(struct ring *r)
         if (r->waiting != NULL)
             ring_look_again(r, false);
         join_look(r, false);
+        explicit_service(r);
         if (!was_alive && records == 0) {
             if (++r->empty_after_death >= 2)
                 ring_finish(r);
@@ -182,6 +194,14 @@ void rings_give_back(struct collector *c)
         r->reclaimed = c->now;
         ring_reader_reclaim(r->reader);
     }
+}
+
+struct ring *ring_of(const struct collector *c, const char *id)
+{
+    for (size_t i = 0; i < c->ring_count && id != NULL; i++)
+        if (strcmp(c->rings[i]->id, id) == 0 && !c->rings[i]->done)
+            return c->rings[i];
+    return NULL;
 }
 
 static struct ring *ring_named(struct collector *c, const char *name)
@@ -245,6 +265,7 @@ static void ring_open(struct collector *c, const char *name)
         ring_free(r);
         return;
     }
+    r->explicit.met = c->round == 0; /* it was there before this collector */
     ring_load_row(r);
     c->index_dirty = c->rows_dirty = true;
 }
@@ -274,6 +295,7 @@ void ring_free(struct ring *r)
         ring_conn_end(c, clock_boot_ns());
     map_release(&r->conns);
     flushes_forget(r);
+    explicit_release_ring(r);
     join_forget(r);
     process_release(&r->process);
     ring_reader_free(r->reader);
@@ -300,7 +322,7 @@ void rings_sweep(struct collector *c)
 {
     for (size_t i = 0; i < c->ring_count;) {
         struct ring *r = c->rings[i];
-        if (!r->done || has_unstored(r)) {
+        if (!r->done || has_unstored(r) || r->explicit.kept > 0) {
             i++;
             continue;
         }

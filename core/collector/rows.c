@@ -28,6 +28,7 @@ int ring_store_row(struct ring *r)
 {
     json *row = process_to_json(&r->process);
     json_set(row, "connections", conns_to_json(r));
+    json_set(row, "clients", clients_to_json(r));
     char *text = json_print_new(row);
     json_free(row);
     if (text == NULL)
@@ -49,7 +50,9 @@ void ring_load_row(struct ring *r)
         return;
     r->inherited = true;
     r->lived = r->collector->predecessor;
+    r->explicit.met = true;
     conns_from_json(r, json_get(row, "connections"));
+    clients_from_json(r, json_get(row, "clients"));
     json_free(row);
 }
 
@@ -57,7 +60,7 @@ void ring_load_row(struct ring *r)
 void ring_abandon_row(struct ring *r)
 {
     struct depot *own = r->collector->depots[0];
-    if (r->inherited && r->depot->store != NULL)
+    if ((r->inherited || r->explicit.forgot) && r->depot->store != NULL)
         store_abandon(r->depot->store, r->id, r->lived, "process ended");
     if (own->store != NULL)
         store_ring_forget(own->store, r->id);
@@ -195,6 +198,7 @@ void rings_written(struct collector *c, struct depot *d)
                 kept_release(r, conn->birth);
                 conn->birth.size = 0;
             }
+        clients_written(r);
     }
     c->index_dirty = c->rows_dirty = false;
 }
