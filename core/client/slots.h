@@ -50,7 +50,7 @@ static inline uint64_t slot_generation(uint64_t state)
 static inline struct slot *slot_at(struct slot_table *t, uint32_t index)
 {
     const uint32_t chunk = index / SLOT_CHUNK;
-    if (chunk >= t->chunks_max || index % SLOT_CHUNK == 0)
+    if (chunk >= SLOT_CHUNK_MAX || chunk >= t->chunks_max || index % SLOT_CHUNK == 0)
         return NULL;
     uint8_t *at = atomic_load_explicit(&t->directory[chunk], memory_order_acquire);
     return at ? (struct slot *)(void *)(at + index % SLOT_CHUNK * t->slot_size) : NULL;
