@@ -76,6 +76,7 @@ void call_free(struct call *call)
     call->ring->open_calls--;
     llm_parser_free(call->parser);
     span_free(call->ended);
+    client_leave(call->client);
     free(call->place.name);
     free(call);
 }
@@ -266,6 +267,13 @@ static void mark_partial(struct span *s, const struct ring *r, const struct http
         set_error(s, "connection closed before the end of the answer", "connection_closed");
 }
 
+struct client *call_client(const struct call *call)
+{
+    if (call->client != NULL || call->trace == NULL || call->trace->by_hand == NULL)
+        return call->client;
+    return call->trace->by_hand->client;
+}
+
 void call_commit(struct call *call)
 {
     struct ring *r = call->ring;
@@ -279,9 +287,17 @@ void call_commit(struct call *call)
         t->error = strdup(s->error);
     if (span_seal(s, CONTENT_MAX) != ERR_OK)
         log_debug("a span is printed only at its commit, or refused there");
-    struct finished f = {.span = s, .ring = r, .trace = call->trace, .bytes = call->bytes};
-    if (depot_add_span(r->depot, &f) != ERR_OK)
+    struct finished f = {.span = s,
+                         .ring = r,
+                         .trace = call->trace,
+                         .client = call_client(call),
+                         .bytes = call->bytes};
+    if (f.client != NULL)
+        client_use(f.client);
+    if (depot_add_span(r->depot, &f) != ERR_OK) {
         span_free(s);
+        client_leave(f.client);
+    }
 }
 
 /* The exchange has ended: its span, or NULL. */

@@ -235,6 +235,8 @@ bool collector_step(struct collector *c)
     c->read_bytes = 0;
     if (doorbell_rings(c->bell) != c->rings_seen || c->now - c->scanned >= SCAN_NS)
         rings_scan(c);
+    for (size_t i = 0; i < c->depot_count; i++)
+        inside_look(c->depots[i]);
     for (size_t i = 0; i < c->ring_count; i++)
         ring_service(c->rings[i]);
     flushes_look(c);

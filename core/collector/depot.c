@@ -201,14 +201,15 @@ static int put_traces(struct depot *d, bool ending)
 {
     for (size_t i = 0; i < d->trace_count; i++) {
         struct trace_state *t = d->traces[i];
+        int err = explicit_trace_dress(t);
+        if (err != ERR_OK)
+            return err;
         int64_t end = t->trace->end_time;
         if (ending ? end == 0 : t->begun && !(t->changed && end == 0))
             continue;
         if (!ending)
             t->trace->end_time = 0;
-        int err = explicit_trace_dress(t);
-        if (err == ERR_OK)
-            err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
+        err = store_put_trace(d->store, t->trace, t->destinations, t->destination_count);
         t->trace->end_time = end;
         if (err == ERR_OK && t->run && !t->begun) {
             err = run_row_store(t);
@@ -230,6 +231,14 @@ static int by_time(const void *a, const void *b)
     return x->end_time < y->end_time ? -1 : x->end_time > y->end_time;
 }
 
+/* To where its client's spans go, or, without one, its process's. */
+static int put_span(struct depot *d, const struct span *s, const struct client *c,
+                    const struct process *p)
+{
+    return c != NULL ? store_put_span(d->store, s, c->destinations, c->destination_count)
+                     : store_put_span(d->store, s, p->destinations, p->destination_count);
+}
+
 /* Blocks are read in any order; the outbox keeps the order of the calls. */
 static int put_spans(struct depot *d)
 {
@@ -237,11 +246,7 @@ static int put_spans(struct depot *d)
         qsort(d->spans, d->span_count, sizeof(*d->spans), by_time);
     for (size_t i = 0; i < d->span_count; i++) {
         struct finished *f = &d->spans[i];
-        const struct process *p = &f->ring->process;
-        const struct client *c = f->client;
-        int err = c != NULL
-                      ? store_put_span(d->store, f->span, c->destinations, c->destination_count)
-                      : store_put_span(d->store, f->span, p->destinations, p->destination_count);
+        int err = put_span(d, f->span, f->client, &f->ring->process);
         if (err != ERR_OK)
             return err;
     }
@@ -253,8 +258,9 @@ static int put_call(struct depot *d, struct call *call)
     struct span *s = call_snapshot(call);
     if (s == NULL)
         return ERR_NOMEM;
-    const struct process *p = &call->ring->process;
-    int err = store_put_span(d->store, s, p->destinations, p->destination_count);
+    int err = explicit_put_chain(d, s->parent_span_id);
+    if (err == ERR_OK)
+        err = put_span(d, s, call_client(call), &call->ring->process);
     span_free(s);
     return err;
 }

@@ -145,6 +145,8 @@ void ring_api(struct ring *r, const struct wire_record *head, const uint8_t *pay
 void explicit_service(struct ring *r);
 /* The ring's process is gone and everything is read: what it left open ends. */
 void explicit_end_ring(struct ring *r);
+/* The store refuses, and the ring runs short of room: what is known here is given back to it. */
+void explicit_give_back(struct ring *r);
 /* The span of that id that runs, looked for in the store too; NULL: none, or none yet. */
 struct explicit_span *explicit_find(struct depot *d, const uint8_t *span_id);
 /* Something of it is new that no record of the API says: its row is written with the next commit.
@@ -179,6 +181,7 @@ void explicit_trace_left(struct trace_state *t);
 /* Before it is put: what the store knows of it already. ERR_OK, or an error of the store. */
 int explicit_trace_dress(struct trace_state *t);
 void explicit_trace_written(struct trace_state *t);
+void explicit_trace_release_kept(struct trace_state *t);
 /* A span ended in it, perhaps after its end. */
 void explicit_trace_extend(struct trace_state *t, int64_t end_time);
 /* Whether nothing of it is needed here: the store has all. */
@@ -205,8 +208,9 @@ void join_finish(struct explicit_span *es);
 /* The span with what its calls say of it, to be shown while it runs; new memory, or NULL: it is
  * shown as it is. */
 struct span *join_shown(const struct explicit_span *es);
-/* es->span was read from the store, its state too: parts what is the program's from the rest. */
-void join_adopt(struct explicit_span *es);
+/* The span was found in the store as `from`, with its state, and what was told there: leaves in it
+ * what the program said, and takes the rest. */
+void join_adopt(struct explicit_span *es, struct span *from, const struct told *stored);
 /* The span is forgotten. */
 void join_release(struct explicit_span *es);
 
@@ -248,5 +252,7 @@ void pieces_add(struct ring *r, const struct wire_record *head, const uint8_t *p
                 struct kept_list *kept);
 /* Drops messages that are not whole. */
 void pieces_drop(struct ring *r);
+/* Frees them without a word. */
+void pieces_release(struct ring *r);
 
 #endif

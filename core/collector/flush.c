@@ -35,16 +35,6 @@ struct flush {
     int64_t upto;     /* seq of the outbox */
 };
 
-/* The destination whose deliveries are waited for; 0: none, what is stored is enough. */
-static int64_t service_of(const struct ring *r)
-{
-    const struct process *p = &r->process;
-    for (size_t i = 0; i < p->destination_count; i++)
-        if (strcmp(p->wanted[i].kind, "service") == 0)
-            return p->destinations[i];
-    return 0;
-}
-
 static void take_out(struct ring *r, struct flush **at)
 {
     struct flush *f = *at;
@@ -124,7 +114,7 @@ static bool step(struct ring *r, struct flush *f)
         d->hurry = d->settle = true;
     }
     if (f->stage == FLUSH_COMMIT && d->commits > f->commits) {
-        int64_t first, to = service_of(r);
+        int64_t first, to = client_service(r, f->client);
         if (to != 0 && store_outbox_bounds(d->store, to, &first, &f->upto) != ERR_OK)
             return false;
         f->stage = FLUSH_DELIVER;
@@ -133,7 +123,7 @@ static bool step(struct ring *r, struct flush *f)
     if (f->stage != FLUSH_DELIVER || now - f->looked < look_pause(f, now))
         return false;
     f->looked = now;
-    int64_t to = service_of(r);
+    int64_t to = client_service(r, f->client);
     if (to != 0 && !is_delivered(f, d, to))
         return false;
     return ring_reader_flushed(r->reader, f->slot, f->ticket) == ERR_OK || r->failed;

@@ -94,14 +94,19 @@ static void add_span(struct span **sum, struct span *s)
     span_free(s);
 }
 
+static void add_id(struct joined *j, const char *hex)
+{
+    if (j->ids == NULL)
+        j->ids = json_array();
+    if (hex != NULL && json_length(j->ids) < IDS_MAX)
+        json_add(j->ids, json_string(hex));
+}
+
 /* Takes call->ended and frees the call. */
 static void add_ended(struct joined *j, struct call *call)
 {
     char hex[SPAN_ID_HEX];
-    if (j->ids == NULL)
-        j->ids = json_array();
-    if (j->calls < IDS_MAX)
-        json_add(j->ids, json_string(id_to_hex(call->span_id, SPAN_ID_LEN, hex)));
+    add_id(j, id_to_hex(call->span_id, SPAN_ID_LEN, hex));
     j->calls++;
     add_span(&j->sum, call->ended);
     call->ended = NULL;
@@ -283,20 +288,22 @@ static void strip(struct span *s, const struct told *t, const json *own)
     s->metadata = mine;
 }
 
-void join_adopt(struct explicit_span *es)
+void join_adopt(struct explicit_span *es, struct span *from, const struct told *stored)
 {
-    json *state =
-        es->span->state != NULL ? json_parse(es->span->state, strlen(es->span->state)) : NULL;
+    json *state = from->state != NULL ? json_parse(from->state, strlen(from->state)) : NULL;
     const json *calls = json_get(state, "calls");
     char *text = json_print_new(json_get(calls, "sum"));
     struct joined *j = calls != NULL ? joined_get(es) : NULL;
     if (j != NULL) {
-        strip(es->span, &es->told, json_get(calls, "own"));
-        j->sum = text != NULL ? span_parse(text, strlen(text)) : NULL;
-        j->ids = json_copy(json_get(calls, "ids"));
-        (void)json_get_int(calls, "count", &j->calls);
-        if (j->sum != NULL)
-            j->sum->ring_id = NULL;
+        int64_t count = 0;
+        struct span *sum = text != NULL ? span_parse(text, strlen(text)) : NULL;
+        strip(from, stored, json_get(calls, "own"));
+        if (sum != NULL)
+            add_span(&j->sum, sum);
+        for (const json *id = json_first(json_get(calls, "ids")); id != NULL; id = json_next(id))
+            add_id(j, json_text(id));
+        if (json_get_int(calls, "count", &count) && count > 0)
+            j->calls += count;
     }
     free(text);
     json_free(state);

@@ -119,6 +119,7 @@ struct call {
     bool has_active;
     enum call_list list;      /* that it is in */
     struct call *next, *prev; /* of that list */
+    struct client *client;    /* of the span that it is under; NULL: of its trace */
     struct joined *inside;    /* the span that it fills, while it is in that one's list */
     bool absorbed;            /* it was added to a span that could not wait for its end */
     enum llm_operation operation;
@@ -334,6 +335,8 @@ void call_enlist(struct call *call, enum call_list list, struct call **first);
 void call_leave(struct call *call);
 /* The ended call becomes a span of its own; takes call->ended over. */
 void call_commit(struct call *call);
+/* Whose destinations the call's span goes to, once it is placed; borrowed; NULL: its process's. */
+struct client *call_client(const struct call *call);
 void call_free(struct call *call);
 /* Changes whenever there is more to be seen of the call. */
 uint64_t call_progress(const struct call *call);

@@ -9,8 +9,9 @@
 
 #include "collector/internal.h"
 
-#define FIRST_POLLS (2 * WHOLE_POLLS) /* in which records come that an earlier collector has read  \
-                                       */
+#define FIRST_POLLS                                                                                \
+    (2 * WHOLE_POLLS) /* in which records come that an earlier collector has read                  \
+                       */
 
 void kept_later(struct ring *r, struct kept k)
 {
@@ -121,8 +122,13 @@ static bool decide(struct call *call, bool last)
     struct depot *d = call->ring->depot;
     const uint8_t *parent = call->place.parent_span_id;
     struct explicit_span *es = id_is_zero(parent, SPAN_ID_LEN) ? NULL : explicit_find(d, parent);
-    if (es != NULL && es->begun &&
+    if (es != NULL && es->unsure && es->begun && depot_ready(d)) {
+        int err = explicit_adopt(es); /* the calls that it has already, before others are added */
+        es->unsure = err != ERR_OK && err != ERR_NOENT;
+    }
+    if (es != NULL && es->begun && !es->over &&
         memcmp(es->span->trace_id, call->place.trace_id, TRACE_ID_LEN) == 0) {
+        call->client = client_use(es->client);
         if (!fills(es, call))
             return settle(call);
         if (inside_has(es, call))

@@ -170,7 +170,6 @@ void explicit_written(struct depot *d)
         struct explicit_span *es = e->put[i];
         es->putting = es->urgent = false;
         if (es->over) {
-            es->depot->collector->totals.api_late++;
             explicit_forget_pending(es);
             continue;
         }
@@ -286,6 +285,7 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
         return ERR_NOMEM;
     struct told stored = {0};
     told_parse(&stored, from->state);
+    join_adopt(es, from, &stored);
     adopt_text(es, &stored, WIRE_FIELD_NAME, &s->name, &from->name);
     adopt_text(es, &stored, WIRE_FIELD_MODEL, &s->model, &from->model);
     adopt_text(es, &stored, WIRE_FIELD_ERROR, &s->error, &from->error);
@@ -299,7 +299,6 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
     free(s->state);
     s->state = from->state;
     from->state = NULL;
-    join_adopt(es);
     es->stored = true;
     explicit_place(es);
     return ERR_OK;
