@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "messages.h"
+#include "unit/export/helper.h"
 
 static struct place place;
 static struct spans spans;
@@ -117,31 +118,96 @@ static int dead_port(void)
     return ntohs(a.sin_port);
 }
 
+/* Two clients of one process: each waits for its own service alone. */
 static void test_a_dead_service_holds_its_own(void **state)
 {
     (void)state;
     char url[64];
-    snprintf(url, sizeof(url), "url=http://127.0.0.1:%d", dead_port());
-    const char *const texts[] = {url, "key=project-dead", NULL};
-    struct ring_writer dead = {0}, local = {0};
-    struct line l, other;
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d", dead_port());
+    struct ring_writer w = {0};
     struct collector *c = start_collector(&place);
-    ring_make(&dead, &place, texts);
-    ring_make(&local, &place, NULL);
-    line_open(&l, &dead, 1);
-    line_open(&other, &local, 1);
-    line_call(&l, "not delivered");
-    line_call(&other, "local");
-    tell_flush(&dead, 1, 0, 5);
-    tell_flush(&local, 1, 0, 6);
-    assert_true(answered(c, &local, 0, 6, 2000));
-    assert_false(answered(c, &dead, 0, 5, 100));
+    ring_make(&w, &place, NULL);
+    tell_client(&w, 1, url, "project-dead");
+    tell_client(&w, 2, url, NULL);
+    for (int i = 1; i <= 2; i++) {
+        tell_trace(&w, (uint32_t)i, i, "trace");
+        tell_span(&w, (uint32_t)i, i, i + 10, 0, WIRE_SPAN_TOOL);
+        tell_span_end(&w, (uint32_t)i, i, i + 10);
+        tell_flush(&w, (uint32_t)i, (uint32_t)i, 5);
+    }
+    assert_true(answered(c, &w, 2, 5, 2000));
+    assert_false(answered(c, &w, 1, 5, 100));
     spans_read(&place, &spans);
     assert_int_equal(spans.count, 2);
+    assert_true(spans.items[0]->end_time != 0 && spans.items[1]->end_time != 0);
     collector_free(c);
-    assert_int_equal(flushed_in(&dead, 0), 0);
-    ring_writer_discard(&dead);
-    ring_writer_discard(&local);
+    assert_int_equal(flushed_in(&w, 1), 0);
+    ring_writer_discard(&w);
+}
+
+static bool service_has(const struct service_process *s, int number, bool ended)
+{
+    uint8_t id[SPAN_ID_LEN];
+    char hex[SPAN_ID_HEX];
+    id_fill(id, SPAN_ID_LEN, number);
+    json *got = service_order(s, NULL);
+    const json *span = json_get(json_get(got, "spans"), id_to_hex(id, SPAN_ID_LEN, hex));
+    bool has = span != NULL && (json_get_text(span, "end_time") != NULL) == ended;
+    json_free(got);
+    return has;
+}
+
+/* Every answer says that the service has it: what ended completed, what runs begun. */
+static void test_delivered_before_the_answer(void **state)
+{
+    (void)state;
+    struct service_process service;
+    struct ring_writer w = {0};
+    service_start(&service, true);
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    tell_client(&w, 1, service.url, "project-demo");
+    tell_trace(&w, 1, 1, "trace");
+    tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_AGENT);
+    for (int i = 3; i < 13; i++) {
+        tell_span(&w, 1, 1, i, 2, WIRE_SPAN_TOOL);
+        tell_span_end(&w, 1, 1, i);
+        tell_flush(&w, 1, 0, (uint64_t)i);
+        assert_true(answered(c, &w, 0, (uint64_t)i, 5000));
+        assert_true(service_has(&service, i, true));
+        assert_true(service_has(&service, 2, false));
+    }
+    tell_span_end(&w, 1, 1, 2);
+    tell_trace_end(&w, 1, 1);
+    tell_flush(&w, 1, 0, 13);
+    assert_true(answered(c, &w, 0, 13, 5000));
+    assert_true(service_has(&service, 2, true));
+    collector_free(c);
+    ring_writer_discard(&w);
+    service_stop(&service);
+}
+
+/* What the service refuses is not waited for. */
+static void test_refused(void **state)
+{
+    (void)state;
+    struct service_process service;
+    struct ring_writer w = {0};
+    service_start(&service, true);
+    service_tell(&service, "{\"faults\":[{\"method\":\"POST\",\"path\":\"/spans\",\"times\":9,"
+                           "\"status\":422,\"body\":\"{\\\"detail\\\":\\\"no\\\"}\"}]}");
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    tell_client(&w, 1, service.url, "project-demo");
+    tell_trace(&w, 1, 1, "trace");
+    tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_AGENT);
+    tell_span_end(&w, 1, 1, 2);
+    tell_flush(&w, 1, 0, 1);
+    assert_true(answered(c, &w, 0, 1, 5000));
+    assert_false(service_has(&service, 2, true));
+    collector_free(c);
+    ring_writer_discard(&w);
+    service_stop(&service);
 }
 
 /* The next one answers what was not answered. */
@@ -222,6 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(test_of_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_dead_service_holds_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_delivered_before_the_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_replaced_collector, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
     };
