@@ -11,7 +11,10 @@ FILES = ["bin/llm-tracer", "bin/llm-trace", "lib/libllmtracer_preload.so",
          "share/llm-tracer/endpoints.json", "share/llm-tracer/prices.json",
          "share/llm-tracer/llm-tracer.env", "share/llm-tracer/container/entrypoint",
          "share/llm-tracer/systemd/llm-tracer.service",
-         "share/doc/llm-tracer/README.md", "share/doc/llm-tracer/LICENSE"]
+         "share/doc/llm-tracer/README.md", "share/doc/llm-tracer/LICENSE",
+         "include/llm_tracer.h", "include/llm_tracer_scope.h", "lib/libllmtracer.so",
+         "lib/libllmtracer.a", "lib/pkgconfig/llm_tracer.pc",
+         "lib/cmake/llm_tracer/llm_tracer-config.cmake", "share/man/man3/llm_tracer.3"]
 STUB = "lib/i386-linux-gnu/libllmtracer_preload.so"
 CHAT = json.dumps({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]})
 
