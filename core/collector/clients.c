@@ -94,7 +94,8 @@ static void want_service(struct client *c, const struct ring *r, const struct ap
     const char *key = api_has(m, WIRE_FIELD_KEY) ? m->value[WIRE_FIELD_KEY].text : NULL;
     const char *url = api_has(m, WIRE_FIELD_URL) ? m->value[WIRE_FIELD_URL].text
                                                  : option_table[OPTION_TRACER_URL].fallback;
-    bool valid = key != NULL && api_is_key(key);
+    bool whole = (m->cut & (1u << WIRE_FIELD_URL | 1u << WIRE_FIELD_KEY)) == 0;
+    bool valid = whole && key != NULL && api_is_key(key);
     if (api_has(m, WIRE_FIELD_PROJECT_ID))
         c->project_id = strdup(m->value[WIRE_FIELD_PROJECT_ID].text);
     else if (valid)
@@ -131,7 +132,7 @@ static void add_process_exports(struct client *c, const struct process *p)
 static bool resolve(struct client *c, struct ring *r)
 {
     const struct process *p = &r->process;
-    if (!r->has_process || p->destination_count < p->wanted_count || !depot_ready(r->depot))
+    if (p->destination_count < p->wanted_count || !depot_ready(r->depot))
         return false;
     if (c->wanted.kind != NULL) {
         if (store_destination(r->depot->store, &c->wanted, c->key, &c->service) != ERR_OK)

@@ -52,6 +52,8 @@ int64_t collector_running(const char *runtime_dir);
  * "updated" (wall ns), "foreground", "runtime_dir", "data_dir", "data_fallback", "store_error"
  * (absent: none), "waiting_spans", "calls", "spans", "gaps", "gap_bytes", "lost_records",
  * "lost_bytes", "untracked", "corrupt_blocks", "unparsed", "unknown_records", "released_early",
+ * "bad_messages", "lost_messages", "late_messages" (the explicit API's: malformed; of spans whose
+ * begin was lost, or in pieces of which some were; of spans that had ended),
  * "rings_done", "http2": {host: connections}, "notices": [text], "rings": [{"ring_id", "pid",
  * "exe", "alive", "connections", "open_calls", "calls", "lost_records", "lost_bytes", "untracked",
  * "corrupt_blocks", "blocks_reserved", "blocks_used"}]}. Totals include the rings shown. NULL:

@@ -255,7 +255,7 @@ static void end(struct explicit_span *es, struct ring *r, struct api_message *m,
 {
     if (es->end != NULL)
         api_message_release(es->end);
-    else
+    else if (m->set != 0)
         es->end = malloc(sizeof(*es->end));
     if (es->end != NULL) {
         *es->end = *m;
@@ -277,7 +277,8 @@ static void tell_span(struct ring *r, struct api_message *m, int64_t time,
     if (es == NULL)
         es = span_state_new(r, m->head.span_id);
     if (es == NULL || es->over || (es->ended && time > es->end_time)) {
-        r->collector->totals.api_late += es != NULL;
+        if (es != NULL && !r->explicit.met) /* else an earlier collector may have seen it in time */
+            r->collector->totals.api_late++;
         release_all(kept);
         return;
     }
@@ -364,7 +365,7 @@ static enum sure make_sure(struct explicit_span *es, bool forced)
     if (err == ERR_NOENT)
         es->looked = true;
     if (es->over) {
-        c->totals.api_late++;
+        c->totals.api_late += !es->begun;
         explicit_forget_pending(es);
         return GONE;
     }
@@ -381,9 +382,20 @@ static enum sure make_sure(struct explicit_span *es, bool forced)
     return GONE;
 }
 
+/* A traceparent has to name a span: where none runs, llmt_current_traceparent names half of the
+ * trace's own id, which then is no span's but says: the trace itself. */
+static void set_root(struct explicit_span *es)
+{
+    struct span *s = es->span;
+    if (es->trace->by_hand->begun &&
+        memcmp(s->parent_span_id, s->trace_id + SPAN_ID_LEN, SPAN_ID_LEN) == 0)
+        memset(s->parent_span_id, 0, SPAN_ID_LEN);
+}
+
 void explicit_dress(struct explicit_span *es)
 {
     struct span *s = es->span;
+    set_root(es);
     if (s->name == NULL)
         s->name = strdup("unnamed");
     if (es->told.cut == NULL)
@@ -503,6 +515,19 @@ void explicit_end_ring(struct ring *r)
         r->depot->settle = r->depot->hurry = true;
 }
 
+void explicit_give_back(struct ring *r)
+{
+    struct depot *d = r->depot;
+    size_t at = 0;
+    for (struct explicit_span *es; (es = map_next(&d->explicit.spans, &at, NULL, NULL)) != NULL;)
+        explicit_release_kept(es);
+    at = 0;
+    for (struct trace_state *t; (t = map_next(&d->collector->traces, &at, NULL, NULL)) != NULL;)
+        if (t->depot == d && t->by_hand != NULL)
+            explicit_trace_release_kept(t);
+    d->collector->totals.released_early++;
+}
+
 /* One that was forgotten here, or that an earlier collector knew, of a ring that is here. */
 static struct explicit_span *find_stored(struct depot *d, const uint8_t *span_id)
 {
@@ -536,8 +561,7 @@ struct explicit_span *explicit_find(struct depot *d, const uint8_t *span_id)
 void explicit_release_ring(struct ring *r)
 {
     r->abandoned = true;
-    pieces_drop(r);
-    map_release(&r->explicit.partial);
+    pieces_release(r);
     clients_release(r);
 }
 

@@ -117,8 +117,11 @@ void ring_relieve(struct ring *r)
         if (r->explicit.kept > 0) /* what runs is shown, then its records are not needed */
             r->depot->settle = r->explicit.pressed = true;
     }
-    if (r->kept_bytes > limit && r->depot->error != NULL)
+    if (r->kept_bytes > limit && r->depot->error != NULL) {
         kept_list_release(&r->depot->kept);
+        if (r->explicit.kept > 0)
+            explicit_give_back(r);
+    }
     if (r->kept_bytes > limit && r->explicit.partial.count > 0)
         pieces_drop(r);
     while (r->kept_bytes > limit) {

@@ -46,6 +46,21 @@ static void drop(struct ring *r, struct partial *p)
     partial_free(r, p, NULL);
 }
 
+void pieces_release(struct ring *r)
+{
+    size_t at = 0;
+    for (struct partial *p; (p = map_next(&r->explicit.partial, &at, NULL, NULL)) != NULL;) {
+        struct part *next;
+        for (struct part *part = p->first; part != NULL; part = next) {
+            next = part->next;
+            free(part);
+        }
+        free(p);
+    }
+    map_release(&r->explicit.partial);
+    r->explicit.partial_bytes = 0;
+}
+
 void pieces_drop(struct ring *r)
 {
     size_t at = 0;

@@ -104,6 +104,9 @@ static json *status_make(struct collector *c)
                    {"unparsed", t.unparsed},
                    {"unknown_records", t.unknown_records},
                    {"released_early", t.released_early},
+                   {"bad_messages", t.api_bad},
+                   {"lost_messages", t.api_lost},
+                   {"late_messages", t.api_late},
                    {"rings_done", t.rings_done}};
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
         json_set_int(o, figures[i].name, (int64_t)figures[i].value);

@@ -132,17 +132,18 @@ static void begin(struct trace_state *t, struct ring *r, struct api_message *m, 
 }
 
 /* A process that joined it ended its part; the trace runs on with its own process. */
-static bool ends_part(const struct trace_state *t, const struct ring *r)
+static bool ends_part(const struct trace_state *t, const struct ring *r, uint8_t flags)
 {
-    return t->by_hand->joined == r && t->by_hand->begun && t->ring != NULL && t->ring != r;
+    bool joined = (flags & WIRE_API_JOINED) != 0 || t->by_hand->joined == r;
+    return joined && t->ring != NULL && t->ring != r && t->trace->end_time == 0;
 }
 
-static void end(struct trace_state *t, struct ring *r, int64_t time)
+static void end(struct trace_state *t, struct ring *r, uint8_t flags, int64_t time)
 {
     struct explicit_trace *e = t->by_hand;
     if (time > t->last)
         t->last = time;
-    if (ends_part(t, r))
+    if (ends_part(t, r, flags))
         return;
     if (time > e->end_time)
         e->end_time = time;
@@ -182,7 +183,7 @@ void explicit_trace_tell(struct ring *r, struct api_message *m, int64_t time,
     if (m->type == WIRE_TRACE_BEGIN)
         begin(t, r, m, time);
     if (m->type == WIRE_TRACE_END)
-        end(t, r, time);
+        end(t, r, m->head.flags, time);
     else if (t->trace->end_time != 0)
         explicit_trace_extend(t, time);
     t->used = r->collector->now;
@@ -334,9 +335,13 @@ int explicit_trace_dress(struct trace_state *t)
 
 void explicit_trace_written(struct trace_state *t)
 {
+    if (t->by_hand != NULL && t->by_hand->end_ring == NULL) /* else its end is not in the store */
+        explicit_trace_release_kept(t);
+}
+
+void explicit_trace_release_kept(struct trace_state *t)
+{
     struct explicit_trace *e = t->by_hand;
-    if (e == NULL || e->end_ring != NULL) /* its end is not in the store */
-        return;
     for (size_t i = 0; i < e->kept.count; i++)
         e->kept.items[i].ring->explicit.kept--;
     kept_list_release(&e->kept);

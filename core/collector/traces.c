@@ -170,7 +170,7 @@ void traces_end_ring(struct ring *r)
     for (struct trace_state *t; (t = map_next(&c->traces, &at, NULL, NULL)) != NULL;)
         if (t->ring == r) {
             explicit_trace_left(t);
-            trace_end(t, 0);
+            trace_end(t, t->by_hand != NULL ? r->lived : 0);
             t->ring = NULL;
         }
 }
