@@ -144,5 +144,8 @@ int scene_send(struct scene *s, struct message *m, enum wire_type type, uint64_t
     const int result = message_send(m, type, &s->moment, s->thread);
     if (__builtin_expect(result != LLMT_OK, 0))
         warning_give(client, s->moment.ring ? TROUBLE_RING_FULL : TROUBLE_NO_RING);
+    else if (__builtin_expect(
+                 atomic_load_explicit(&s->moment.ring->alone, memory_order_relaxed) != 0, 0))
+        warning_give(client, TROUBLE_NO_COLLECTOR);
     return result;
 }

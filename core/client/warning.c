@@ -26,6 +26,8 @@ static const char *const sentences[TROUBLES] = {
                         "TRACER_RUNTIME_DIR is writable and has room (llm-tracer doctor)",
     [TROUBLE_RING_FULL] = "shared memory for traces is full: some are lost; see that the collector "
                           "runs (llm-tracer status), or raise TRACER_RING_MAX_MB",
+    [TROUBLE_NO_COLLECTOR] = "no collector runs, and its program was not found: traces wait in "
+                             "shared memory; put llm-tracer on the PATH, or start it",
     [TROUBLE_NO_WAIT] = "not confirmed within the timeout: it is kept and delivered later, and no "
                         "call waits for the next 30 s; see llm-tracer status",
     [TROUBLE_TOO_MANY] = "too many traces and spans are open: further ones are not recorded; end "

@@ -139,11 +139,15 @@ void owner_look_after_collector(struct ring_owner *o, const struct owner_host *h
         return;
     struct ring_writer *ring = owner_ring_if_any(o);
     struct doorbell *bell = ring ? ring->bell : NULL;
-    if (!bell || collector_runs(bell, now))
+    if (!bell)
         return;
+    if (collector_runs(bell, now)) {
+        atomic_store_explicit(&ring->alone, 0, memory_order_relaxed);
+        return;
+    }
     uint64_t last = atomic_load_explicit(&bell->spawned, memory_order_relaxed);
     if (last != 0 && last <= now && now - last < SPAWN_EVERY)
         return;
     if (atomic_compare_exchange_strong(&bell->spawned, &last, now))
-        owner_spawn(host);
+        atomic_store_explicit(&ring->alone, !owner_spawn(host), memory_order_relaxed);
 }

@@ -218,17 +218,18 @@ static bool enter(void)
     return holder != pid && atomic_compare_exchange_strong(&spawn.busy, &holder, pid);
 }
 
-void owner_spawn(const struct owner_host *host)
+bool owner_spawn(const struct owner_host *host)
 {
     if (must_not_spawn() || !enter())
-        return;
+        return true;
     static char command[] = "collect", option[] = "--spawned";
     spawn.arguments[1] = command;
     spawn.arguments[2] = option;
     spawn.arguments[3] = NULL;
     spawn.variables = host->collector_environment();
     /* Else nothing is cloned: init would be left with a dead child. */
-    if (find_near(host) || find_in_path(host)) {
+    bool found = find_near(host) || find_in_path(host);
+    if (found) {
         uint64_t all = ~UINT64_C(0), before = 0;
         (void)CALL(__NR_rt_sigprocmask, SIG_SETMASK, &all, &before, KERNEL_SIGSET);
         long child = clone_onto(CLONE_VM | CLONE_VFORK, spawn.outer_stack + STACK_SIZE, outer);
@@ -237,4 +238,5 @@ void owner_spawn(const struct owner_host *host)
         (void)CALL(__NR_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET);
     }
     atomic_store(&spawn.busy, 0);
+    return found;
 }

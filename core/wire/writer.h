@@ -27,6 +27,8 @@ struct ring_writer {
     uint64_t mapped_bytes;
     uint64_t device, inode; /* of the file, which is opened again to reserve more of it */
     _Atomic uint64_t full;  /* header->returned and the size for which no room was found then */
+    _Atomic uint32_t alone; /* no collector ran when it was looked for, and none could be started,
+                               since its program was not found */
     char path[WRITER_PATH_MAX];
     struct wire_scratch scratch; /* used while the ring is made */
 };
