@@ -1,7 +1,10 @@
 #include "client/flush.h"
 
+#include <linux/futex.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "client/client.h"
 #include "client/message.h"
@@ -11,11 +14,11 @@
 #define SECOND       (1000 * MILLISECOND)
 #define NO_WAITING   (30 * SECOND) /* after a wait in vain */
 #define SLEEP_FIRST  (50 * UINT64_C(1000))
-#define SLEEP_MOST   (2 * MILLISECOND)
+#define SLEEP_MOST   (10 * MILLISECOND)
 #define TIMEOUT_MOST 600000
 
-/* Which of the header's answers are waited for by a thread of this process; emptied with it by
- * nobody, so it names the epoch too. */
+/* Which of the header's answers a thread of this process waits for. A fork does not empty it, so it
+ * names the epoch. */
 static _Atomic uint64_t taken; /* epoch << 32 | a bit a slot */
 
 _Static_assert(RING_FLUSH_SLOTS == 32, "a bit each");
@@ -48,15 +51,19 @@ static void give_slot(uint32_t epoch, uint32_t slot)
         continue;
 }
 
-/* Sleeps a little longer each time; false once the deadline is over. */
-static bool rest(uint64_t deadline, uint64_t *step)
+/* Sleeps a little longer each time, until *word is not `value` any more and a collector says so
+ * (word NULL: never); false once the deadline is over. */
+static bool rest(uint64_t deadline, uint64_t *step, const void *word, uint32_t value)
 {
     const uint64_t now = process_now();
     if (now >= deadline)
         return false;
     const uint64_t most = deadline - now < *step ? deadline - now : *step;
     const struct timespec time = {0, (long)most};
-    (void)nanosleep(&time, NULL);
+    if (word)
+        (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0);
+    else
+        (void)nanosleep(&time, NULL);
     *step = *step * 3 / 2 < SLEEP_MOST ? *step * 3 / 2 : SLEEP_MOST;
     return true;
 }
@@ -78,33 +85,44 @@ static bool put_ticket(uint32_t number, const struct wire_api_flush *flush, uint
         if (ring_writer_put(m.ring, &record, pieces, 2) == 0)
             return true;
         while (atomic_load(&m.ring->header->returned) == returned)
-            if (!rest(deadline, &step))
+            if (!rest(deadline, &step, NULL, 0))
                 return false;
+    }
+}
+
+/* Until the collector has written the ticket to the header, which wakes us; a look from time to
+ * time is for one that died before it did. */
+static int await_answer(const struct ring_header *header, const struct wire_api_flush *flush,
+                        uint64_t deadline)
+{
+    const _Atomic uint64_t *answer = &header->flushed[flush->slot];
+    const bool low_first = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    const uint8_t *low = (const uint8_t *)answer + (low_first ? 0 : 4);
+    uint64_t step = SLEEP_FIRST;
+    for (;;) {
+        const uint64_t seen = atomic_load_explicit(answer, memory_order_acquire);
+        if (seen == flush->ticket)
+            return LLMT_OK;
+        if (!rest(deadline, &step, low, (uint32_t)seen))
+            return LLMT_ETIMEDOUT;
+        (void)process_enter(); /* starts a collector when the last one died */
     }
 }
 
 int flush_wait(uint32_t client_number, int timeout_ms)
 {
-    struct moment m = process_enter();
+    const struct moment m = process_enter();
     if (!m.ring)
         return LLMT_ETIMEDOUT;
     const uint64_t deadline = m.now + (uint64_t)timeout_ms * MILLISECOND;
-    struct thread *t = thread_get(m.epoch);
-    struct wire_api_flush flush = {.ticket = thread_random(t) | 1};
+    struct wire_api_flush flush = {.ticket = thread_random(thread_get(m.epoch)) | 1};
     uint64_t step = SLEEP_FIRST;
     while ((flush.slot = take_slot(m.epoch, (uint32_t)(flush.ticket >> 32))) == RING_FLUSH_SLOTS)
-        if (!rest(deadline, &step))
+        if (!rest(deadline, &step, NULL, 0))
             return LLMT_ETIMEDOUT;
-    step = SLEEP_FIRST;
-    int result = LLMT_ETIMEDOUT;
-    if (put_ticket(client_number, &flush, deadline)) {
-        _Atomic uint64_t *answer = &m.ring->header->flushed[flush.slot];
-        while (atomic_load_explicit(answer, memory_order_acquire) != flush.ticket &&
-               rest(deadline, &step))
-            (void)process_enter(); /* starts a collector when the last one died */
-        if (atomic_load_explicit(answer, memory_order_acquire) == flush.ticket)
-            result = LLMT_OK;
-    }
+    const int result = put_ticket(client_number, &flush, deadline)
+                           ? await_answer(m.ring->header, &flush, deadline)
+                           : LLMT_ETIMEDOUT;
     give_slot(m.epoch, flush.slot);
     return result;
 }
