@@ -22,8 +22,7 @@ static void read_child(pid_t child)
 
 static pid_t run(int (*function)(void))
 {
-    const pid_t child = fork();
-    assert_true(child >= 0);
+    const pid_t child = told_fork();
     if (child == 0)
         _exit(function());
     int status;
@@ -129,8 +128,7 @@ static void closed_client_is_told_anew(void **state)
     (void)state;
     assert_int_equal(llmt_client_close(client), LLMT_OK);
     const uint32_t number = (told_read(), told_nth(WIRE_CLIENT_END, 0)->head.client);
-    const pid_t child = fork();
-    assert_true(child >= 0);
+    const pid_t child = told_fork();
     if (child == 0)
         _exit(llmt_span_end(llmt_span_begin(span, "child", "tool", NULL)) == LLMT_OK ? 0 : 1);
     int status;
@@ -174,7 +172,7 @@ static void children_make_ids_of_their_own(void **state)
 static int fork_again(void)
 {
     llmt_span *child = llmt_span_begin(span, "child", "chain", NULL);
-    const pid_t grandchild = fork();
+    const pid_t grandchild = told_fork();
     if (grandchild == 0) {
         llmt_span *leaf = llmt_span_begin(child, "leaf", "tool", NULL);
         const bool good = llmt_span_set_output(child, "{}") == LLMT_EENDED &&

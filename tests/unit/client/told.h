@@ -331,11 +331,20 @@ static inline llmt_client *told_client(void)
         .api_key = "project-test", .on_warning = told_warn, .user = told_warnings});
 }
 
-/* Runs a function in a child and returns its exit code; 1000 and the signal when it was killed. */
-static inline int in_child(int (*function)(void))
+/* A child that has no collector started either. */
+static inline pid_t told_fork(void)
 {
     const pid_t child = fork();
     assert_true(child >= 0);
+    if (child == 0)
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+    return child;
+}
+
+/* Runs a function in a child and returns its exit code; 1000 and the signal when it was killed. */
+static inline int in_child(int (*function)(void))
+{
+    const pid_t child = told_fork();
     if (child == 0)
         _exit(function());
     int status;

@@ -118,8 +118,7 @@ static void collect_stderr(int (*function)(void))
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
-    const pid_t child = fork();
-    assert_true(child >= 0);
+    const pid_t child = told_fork();
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
         _exit(function());
