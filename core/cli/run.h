@@ -27,6 +27,9 @@ bool run_prepare(struct run *r);
 /* Starts a collector unless one runs: a process of its own session, without our descriptors. */
 void run_start_collector(const struct run *r);
 
+/* Says on stderr what the run left, if that is wanted. answered: the collector has. */
+void run_summary(struct run *r, bool answered);
+
 /* How the command ended. */
 struct run_end {
     bool started; /* false: error says why not */

@@ -148,7 +148,7 @@ void collector_free(struct collector *c)
         trace_state_free(t);
     at = 0;
     for (void *run; (run = map_next(&c->runs, &at, NULL, NULL)) != NULL;)
-        free(run);
+        run_free(run);
     map_release(&c->traces);
     map_release(&c->runs);
     map_release(&c->ignored);

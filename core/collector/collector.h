@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "span/span.h"
 #include "json/json.h"
 
 #define COLLECTOR_LOCK_NAME   "collector.lock" /* held while a collector runs; holds its pid */
@@ -71,6 +72,16 @@ enum run_mark_wait {
 int run_mark_begin(const char *runtime_dir, const char *trace) WARN_UNUSED_RESULT;
 /* Says that the command has ended; the collector answers by removing the file. */
 void run_mark_end(int fd, enum run_mark_wait wait);
+/* What the answer says of the run beside its own trace; needs the mark's descriptor after it was
+ * answered. */
+struct run_answer {
+    int64_t calls;                   /* captured from its processes; 0 also when nothing is said */
+    uint8_t (*traces)[TRACE_ID_LEN]; /* made by hand in its processes; one may be there twice; new
+                                        memory */
+    size_t trace_count;              /* at most RUN_TRACES_MAX */
+};
+#define RUN_TRACES_MAX 65536u
+void run_mark_read(int fd, struct run_answer *out);
 /* Whether the collector has answered. */
 bool run_mark_answered(const char *runtime_dir, const char *trace);
 /* Removes the file: nobody answered. Closes fd. */

@@ -353,6 +353,8 @@ static void written(struct depot *d, int64_t before)
     struct collector *c = d->collector;
     for (size_t i = 0; i < d->trace_count; i++) {
         struct trace_state *t = d->traces[i];
+        if (t->by_hand != NULL && !t->begun)
+            run_made_trace(c, t);
         t->dirty = t->changed = false;
         t->begun = true;
         explicit_trace_written(t);

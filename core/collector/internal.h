@@ -253,8 +253,11 @@ struct run_state {
     bool mark; /* its file exists */
     bool alive;
     bool trace_ended;
-    int64_t ended;        /* wall ns: when its command ended; 0: nobody told */
-    uint64_t ended_round; /* of the collector, when it was seen that it ended */
+    int64_t ended;                   /* wall ns: when its command ended; 0: nobody told */
+    uint64_t ended_round;            /* of the collector, when it was seen that it ended */
+    int64_t calls;                   /* of its rings that are gone */
+    uint8_t (*traces)[TRACE_ID_LEN]; /* made by hand in its processes */
+    size_t trace_count, trace_cap;
 };
 
 struct totals {
@@ -401,6 +404,11 @@ void rings_forget_lost(struct collector *c, int64_t last_seen);
 void run_found(struct collector *c, const char *file);
 /* A process of the run appeared, whether its wrapper still lives or not: its end ends the trace. */
 void run_joined(struct collector *c, const char *run_trace);
+/* The trace was made by hand, and the store has its begin. */
+void run_made_trace(struct collector *c, const struct trace_state *t);
+/* The ring is about to be forgotten. */
+void run_left(const struct ring *r);
+void run_free(struct run_state *run);
 void runs_look(struct collector *c);
 bool runs_alive(const struct collector *c);
 

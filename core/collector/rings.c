@@ -328,6 +328,7 @@ void rings_sweep(struct collector *c)
         }
         char path[4200];
         snprintf(path, sizeof(path), "%s/%s", c->runtime_dir, r->name);
+        run_left(r);
         ring_abandon_row(r);
         ring_reader_drop(r->reader);
         unlink(path);

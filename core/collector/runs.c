@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "collector/internal.h"
 
 #define RUNS_MAX 4096u
@@ -41,6 +42,25 @@ void run_mark_end(int fd, enum run_mark_wait wait)
     char c = wait == RUN_MARK_DELIVERED ? 'd' : 'e';
     if (pwrite(fd, &c, 1, 0) != 1)
         flock(fd, LOCK_UN); /* no room for one byte: the free lock says the same */
+}
+
+/* Behind the byte that the wrapper writes. */
+struct answer_head {
+    int64_t calls, traces;
+};
+
+void run_mark_read(int fd, struct run_answer *out)
+{
+    struct answer_head head;
+    *out = (struct run_answer){0};
+    if (pread(fd, &head, sizeof(head), 1) != (ssize_t)sizeof(head) || head.calls < 0 ||
+        head.traces < 0 || head.traces > RUN_TRACES_MAX)
+        return;
+    out->calls = head.calls;
+    const size_t size = (size_t)head.traces * TRACE_ID_LEN;
+    out->traces = size > 0 ? malloc(size) : NULL;
+    if (out->traces != NULL && pread(fd, out->traces, size, 1 + sizeof(head)) == (ssize_t)size)
+        out->trace_count = (size_t)head.traces;
 }
 
 bool run_mark_answered(const char *runtime_dir, const char *trace)
@@ -95,6 +115,53 @@ void run_joined(struct collector *c, const char *run_trace)
         run = run_make(c, hex); /* without a mark, the first look finds that it ended */
     if (run != NULL)
         run->trace_ended = false;
+}
+
+void run_free(struct run_state *run)
+{
+    free(run->traces);
+    free(run);
+}
+
+static struct run_state *run_of(const struct ring *r)
+{
+    uint8_t id[TRACE_ID_LEN];
+    char hex[TRACE_ID_HEX];
+    if (r->process.run_trace == NULL ||
+        id_from_hex(r->process.run_trace, TRACE_ID_LEN, id) != ERR_OK)
+        return NULL;
+    return map_get(&r->collector->runs, id_to_hex(id, TRACE_ID_LEN, hex), TRACE_ID_HEX - 1);
+}
+
+void run_left(const struct ring *r)
+{
+    struct run_state *run = run_of(r);
+    if (run != NULL)
+        run->calls += (int64_t)r->calls;
+}
+
+static void add_trace(struct run_state *run, const uint8_t *id)
+{
+    if (run->trace_count == run->trace_cap) {
+        size_t cap = run->trace_cap == 0 ? 16 : run->trace_cap * 2;
+        void *traces = cap <= RUN_TRACES_MAX ? realloc(run->traces, cap * TRACE_ID_LEN) : NULL;
+        if (traces == NULL)
+            return;
+        run->traces = traces;
+        run->trace_cap = cap;
+    }
+    memcpy(run->traces[run->trace_count++], id, TRACE_ID_LEN);
+}
+
+void run_made_trace(struct collector *c, const struct trace_state *t)
+{
+    for (size_t i = 0; i < c->ring_count && t->ring_id != NULL; i++) {
+        if (strcmp(c->rings[i]->id, t->ring_id) != 0)
+            continue;
+        struct run_state *run = run_of(c->rings[i]);
+        if (run != NULL && !t->run)
+            add_trace(run, t->trace->trace_id);
+    }
 }
 
 /* Reads the mark. Once ended, a run stays so. */
@@ -180,6 +247,24 @@ static void end_trace(struct collector *c, struct run_state *run)
         run_row_end(c, run->hex, run->ended);
 }
 
+/* For who holds the mark open; its name goes away behind it. */
+static void write_answer(const struct collector *c, const struct run_state *run, const char *path)
+{
+    struct answer_head head = {.calls = run->calls, .traces = (int64_t)run->trace_count};
+    for (size_t i = 0; i < c->ring_count; i++)
+        if (is_of_run(c->rings[i], run))
+            head.calls += (int64_t)c->rings[i]->calls;
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return;
+    const size_t size = run->trace_count * TRACE_ID_LEN;
+    if (size > 0 && pwrite(fd, run->traces, size, 1 + sizeof(head)) != (ssize_t)size)
+        head.traces = 0;
+    if (pwrite(fd, &head, sizeof(head), 1) != (ssize_t)sizeof(head))
+        log_debug("%s: %s", path, strerror(errno));
+    close(fd);
+}
+
 /* True when nothing of the run is left to do. */
 static bool run_step(struct collector *c, struct run_state *run)
 {
@@ -200,6 +285,7 @@ static bool run_step(struct collector *c, struct run_state *run)
         char path[4200];
         status_write(c); /* who waits for the answer may ask for it next */
         mark_path(c->runtime_dir, run->hex, path, sizeof(path));
+        write_answer(c, run, path);
         unlink(path);
         run->mark = false;
     }
@@ -214,7 +300,7 @@ void runs_look(struct collector *c)
         if (run_step(c, run)) {
             run_row_forget(c, run->hex);
             map_take(&c->runs, run->hex, TRACE_ID_HEX - 1);
-            free(run);
+            run_free(run);
         } else if (!run->alive && run->mark) {
             c->marks_waiting = true;
         }
