@@ -8,8 +8,7 @@
 #include "base/log.h"
 #include "collector/internal.h"
 
-#define TIME_MAX  (UINT64_C(1) << 61) /* 73 years after the boot */
-#define UNBORN_NS (2 * NS_PER_SEC)    /* another process's ring may have the begin */
+#define TIME_MAX (UINT64_C(1) << 61) /* 73 years after the boot */
 
 static void list_leave(struct explicit_span *es)
 {
@@ -54,7 +53,7 @@ static struct explicit_list *list_for(struct explicit_span *es)
     return es->changed ? &d->changed : &d->shown;
 }
 
-static bool is_pending(const struct explicit_span *es)
+bool explicit_is_pending(const struct explicit_span *es)
 {
     return es->list != NULL && (es->ended || !es->begun);
 }
@@ -98,7 +97,7 @@ void explicit_changed(struct explicit_span *es)
     explicit_place(es);
 }
 
-static void span_state_free(struct explicit_span *es)
+void explicit_free(struct explicit_span *es)
 {
     join_release(es);
     if (es->end != NULL)
@@ -120,10 +119,10 @@ void explicit_forget(struct explicit_span *es)
     d->bytes -= es->bytes;
     if (es->trace != NULL)
         es->trace->open--;
-    span_state_free(es);
+    explicit_free(es);
 }
 
-static struct explicit_span *span_state_new(struct ring *r, const uint8_t *span_id)
+struct explicit_span *explicit_new(struct ring *r, const uint8_t *span_id)
 {
     struct depot_explicit *d = &r->depot->explicit;
     struct explicit_span *es = calloc(1, sizeof(*es));
@@ -138,7 +137,7 @@ static struct explicit_span *span_state_new(struct ring *r, const uint8_t *span_
     es->unsure = true;
     es->span = span_new();
     if (es->span == NULL || map_set(&d->spans, es->span_id, SPAN_ID_LEN, es) != ERR_OK) {
-        span_state_free(es);
+        explicit_free(es);
         return NULL;
     }
     memcpy(es->span->span_id, span_id, SPAN_ID_LEN);
@@ -275,14 +274,14 @@ static void tell_span(struct ring *r, struct api_message *m, int64_t time,
     struct depot_explicit *d = &r->depot->explicit;
     struct explicit_span *es = map_get(&d->spans, m->head.span_id, SPAN_ID_LEN);
     if (es == NULL)
-        es = span_state_new(r, m->head.span_id);
+        es = explicit_new(r, m->head.span_id);
     if (es == NULL || es->over || (es->ended && time > es->end_time)) {
         if (es != NULL && !r->explicit.met) /* else an earlier collector may have seen it in time */
             r->collector->totals.api_late++;
         release_all(kept);
         return;
     }
-    bool was_pending = is_pending(es);
+    bool was_pending = explicit_is_pending(es);
     keep(es, kept);
     if (m->type == WIRE_SPAN_BEGIN && !begin(es, r, m, time))
         log_debug("out of memory: a span's begin is lost");
@@ -294,7 +293,7 @@ static void tell_span(struct ring *r, struct api_message *m, int64_t time,
         explicit_trace_enter(es->trace, es->client, es->span->name);
     es->changed = true;
     explicit_place(es);
-    d->pending += is_pending(es);
+    d->pending += explicit_is_pending(es);
     d->pending -= was_pending;
 }
 
@@ -342,234 +341,6 @@ void ring_api(struct ring *r, const struct wire_record *head, const uint8_t *pay
 
 void explicit_forget_pending(struct explicit_span *es)
 {
-    es->depot->explicit.pending -= is_pending(es);
+    es->depot->explicit.pending -= explicit_is_pending(es);
     explicit_forget(es);
-}
-
-enum sure { SURE, WAIT, GONE };
-
-/* Whether what is known of the span is all: GONE: it was forgotten. */
-static enum sure make_sure(struct explicit_span *es, bool forced)
-{
-    struct collector *c = es->depot->collector;
-    if (!es->unsure)
-        return SURE;
-    bool late = forced || c->now - es->arrived > UNBORN_NS;
-    if (!es->begun && es->looked && !late)
-        return WAIT;
-    if (!depot_ready(es->depot) && !forced)
-        return WAIT;
-    bool was_pending = is_pending(es);
-    int err = es->depot->store != NULL ? explicit_adopt(es) : ERR_IO;
-    es->depot->explicit.pending -= was_pending - is_pending(es);
-    if (err == ERR_NOENT)
-        es->looked = true;
-    if (es->over) {
-        c->totals.api_late += !es->begun;
-        explicit_forget_pending(es);
-        return GONE;
-    }
-    if (err == ERR_OK || (err == ERR_NOENT && es->begun)) {
-        es->unsure = false;
-        return SURE;
-    }
-    if ((err != ERR_NOENT && !forced) || !late)
-        return WAIT;
-    if (es->begun)
-        return SURE;
-    c->totals.api_lost++;
-    explicit_forget_pending(es);
-    return GONE;
-}
-
-/* A traceparent has to name a span: where none runs, llmt_current_traceparent names half of the
- * trace's own id, which then is no span's but says: the trace itself. */
-static void set_root(struct explicit_span *es)
-{
-    struct span *s = es->span;
-    if (es->trace->by_hand->begun &&
-        memcmp(s->parent_span_id, s->trace_id + SPAN_ID_LEN, SPAN_ID_LEN) == 0)
-        memset(s->parent_span_id, 0, SPAN_ID_LEN);
-}
-
-void explicit_dress(struct explicit_span *es)
-{
-    struct span *s = es->span;
-    set_root(es);
-    if (s->name == NULL)
-        s->name = strdup("unnamed");
-    if (es->told.cut == NULL)
-        return;
-    if (s->metadata == NULL)
-        s->metadata = json_object();
-    if (json_length(es->told.cut) > 0)
-        json_set(s->metadata, "truncated", json_copy(es->told.cut));
-    else
-        json_free(json_take(s->metadata, "truncated"));
-}
-
-static void finish(struct explicit_span *es, struct ring *r)
-{
-    struct span *s = es->span;
-    struct trace_state *t = es->trace;
-    if (es->end != NULL)
-        explicit_apply(es, es->end, es->end_time, r->process.content);
-    join_finish(es);
-    explicit_dress(es);
-    s->end_time = es->end_time > s->start_time ? es->end_time : s->start_time;
-    if (s->ring_id == NULL || es->ring == NULL)
-        s->ring_id = r->id;
-    if (s->error != NULL && t->trace->error == NULL)
-        t->trace->error = strdup(s->error);
-    explicit_trace_enter(t, es->client, s->name);
-    if (span_seal(s, CONTENT_MAX) != ERR_OK)
-        log_debug("a span is printed only at its commit, or refused there");
-    struct finished f = {.span = s,
-                         .ring = es->ring != NULL ? es->ring : r,
-                         .trace = t,
-                         .client = client_use(es->client),
-                         .bytes = es->bytes};
-    es->span = NULL;
-    if (depot_add_span(es->depot, &f) != ERR_OK) {
-        span_free(s);
-        client_leave(f.client);
-    }
-    explicit_forget_pending(es);
-}
-
-static bool is_through(const struct explicit_span *es, const struct ring *r)
-{
-    return r->explicit.pressed || r->polls >= es->end_polls + WHOLE_POLLS;
-}
-
-static void finish_ended(struct ring *r, bool all)
-{
-    struct explicit_span *next;
-    for (struct explicit_span *es = r->explicit.ended.first; es != NULL; es = next) {
-        next = es->next;
-        if (!all && !is_through(es, r))
-            break;
-        if (es->holds > 0 && !all)
-            continue;
-        if (make_sure(es, all) == SURE)
-            finish(es, r);
-    }
-}
-
-static void look_for_unborn(struct ring *r, bool all)
-{
-    struct explicit_span *next;
-    for (struct explicit_span *es = r->explicit.unborn.first; es != NULL; es = next) {
-        next = es->next;
-        if (!all && r->polls < es->first_polls + WHOLE_POLLS)
-            break;
-        (void)make_sure(es, all);
-    }
-}
-
-void explicit_service(struct ring *r)
-{
-    if (r->explicit.ended.first != NULL)
-        finish_ended(r, false);
-    if (r->explicit.unborn.first != NULL)
-        look_for_unborn(r, false);
-    if (r->explicit.ending != NULL)
-        explicit_traces_service(r, r->explicit.pressed);
-    r->explicit.pressed = false;
-}
-
-/* Ended by its process's end. */
-static void leave_open(struct explicit_span *es, struct ring *r)
-{
-    struct span *s = es->span;
-    es->depot->explicit.pending -= is_pending(es);
-    if (!es->ended) {
-        es->ended = true;
-        es->end_ring = r;
-        es->end_time = r->lived;
-        s->partial = true;
-        if (s->error == NULL) {
-            s->error = strdup(STORE_NOT_ENDED);
-            s->error_type = strdup(STORE_NOT_ENDED_TYPE);
-        }
-    }
-    explicit_place(es);
-    es->depot->explicit.pending++;
-    if (make_sure(es, true) == SURE)
-        finish(es, es->end_ring);
-}
-
-void explicit_end_ring(struct ring *r)
-{
-    struct depot_explicit *d = &r->depot->explicit;
-    if (r->explicit.partial.count > 0)
-        pieces_drop(r);
-    finish_ended(r, true);
-    look_for_unborn(r, true);
-    size_t at = 0;
-    for (struct explicit_span *es; (es = map_next(&d->spans, &at, NULL, NULL)) != NULL;)
-        if (es->ring == r)
-            leave_open(es, r);
-    explicit_traces_service(r, true);
-    if (r->explicit.kept > 0) /* said of other processes' spans */
-        r->depot->settle = r->depot->hurry = true;
-}
-
-void explicit_give_back(struct ring *r)
-{
-    struct depot *d = r->depot;
-    size_t at = 0;
-    for (struct explicit_span *es; (es = map_next(&d->explicit.spans, &at, NULL, NULL)) != NULL;)
-        explicit_release_kept(es);
-    at = 0;
-    for (struct trace_state *t; (t = map_next(&d->collector->traces, &at, NULL, NULL)) != NULL;)
-        if (t->depot == d && t->by_hand != NULL)
-            explicit_trace_release_kept(t);
-    d->collector->totals.released_early++;
-}
-
-/* One that was forgotten here, or that an earlier collector knew, of a ring that is here. */
-static struct explicit_span *find_stored(struct depot *d, const uint8_t *span_id)
-{
-    struct span *stored = NULL;
-    struct store_owner owner;
-    struct explicit_span *es = NULL;
-    if (d->store == NULL || store_find_kept_span(d->store, span_id, &stored, &owner) != ERR_OK)
-        return NULL;
-    struct ring *r = ring_of(d->collector, owner.ring_id);
-    if (stored->end_time == 0 && stored->state != NULL && r != NULL)
-        es = span_state_new(r, span_id);
-    if (es != NULL && explicit_adopt(es) != ERR_OK) {
-        explicit_forget(es);
-        es = NULL;
-    }
-    if (es != NULL)
-        es->unsure = false;
-    span_free(stored);
-    free(owner.ring_id);
-    return es;
-}
-
-struct explicit_span *explicit_find(struct depot *d, const uint8_t *span_id)
-{
-    struct explicit_span *es = map_get(&d->explicit.spans, span_id, SPAN_ID_LEN);
-    if (es == NULL)
-        es = find_stored(d, span_id);
-    return es != NULL && es->begun && !es->over ? es : NULL;
-}
-
-void explicit_release_ring(struct ring *r)
-{
-    r->abandoned = true;
-    pieces_release(r);
-    clients_release(r);
-}
-
-void explicit_release_depot(struct depot *d)
-{
-    size_t at = 0;
-    for (struct explicit_span *es; (es = map_next(&d->explicit.spans, &at, NULL, NULL)) != NULL;)
-        span_state_free(es);
-    map_release(&d->explicit.spans);
-    free(d->explicit.put);
 }

@@ -100,6 +100,7 @@ struct explicit_trace {
     bool begun;          /* its begin was seen */
     bool unsure;         /* the store may know it */
     bool ended;          /* its end was seen */
+    bool end_part;       /* by those who joined it alone */
     bool left;           /* its process ended before it */
     bool dressed;        /* ready to be put */
     char *fallback;      /* a name, if nobody gives one */
@@ -141,6 +142,24 @@ struct depot_explicit {
 /* A record of the API, WIRE_TRACE_BEGIN to WIRE_CLIENT_END; owns k. */
 void ring_api(struct ring *r, const struct wire_record *head, const uint8_t *payload,
               struct kept k);
+/* One of which nothing is known but its id; NULL: no memory. */
+struct explicit_span *explicit_new(struct ring *r, const uint8_t *span_id);
+void explicit_free(struct explicit_span *es);
+/* Whether it is counted as such. */
+bool explicit_is_pending(const struct explicit_span *es);
+/* Into the list where it belongs now. */
+void explicit_place(struct explicit_span *es);
+/* Something of it is new that no record of the API says: its row is written with the next commit.
+ */
+void explicit_changed(struct explicit_span *es);
+/* Puts what comes of the fields into the span; takes the message's values. */
+void explicit_apply(struct explicit_span *es, struct api_message *m, int64_t time, bool content);
+/* Out of memory, whatever the store has of it. Its records go to the commit group. */
+void explicit_forget(struct explicit_span *es);
+void explicit_forget_pending(struct explicit_span *es); /* one that may be unborn or ended */
+void explicit_release_kept(struct explicit_span *es);   /* the store says it all */
+
+/* --- finish.c --- */
 /* After each poll: what is through is finished. */
 void explicit_service(struct ring *r);
 /* The ring's process is gone and everything is read: what it left open ends. */
@@ -149,19 +168,8 @@ void explicit_end_ring(struct ring *r);
 void explicit_give_back(struct ring *r);
 /* The span of that id that runs, looked for in the store too; NULL: none, or none yet. */
 struct explicit_span *explicit_find(struct depot *d, const uint8_t *span_id);
-/* Something of it is new that no record of the API says: its row is written with the next commit.
- */
-void explicit_changed(struct explicit_span *es);
-/* Into the list where it belongs now. */
-void explicit_place(struct explicit_span *es);
-/* Puts what comes of the fields into the span; takes the message's values. */
-void explicit_apply(struct explicit_span *es, struct api_message *m, int64_t time, bool content);
 /* The marks of what was cut. */
 void explicit_dress(struct explicit_span *es);
-/* Out of memory, whatever the store has of it. Its records go to the commit group. */
-void explicit_forget(struct explicit_span *es);
-void explicit_forget_pending(struct explicit_span *es); /* one that may be unborn or ended */
-void explicit_release_kept(struct explicit_span *es);   /* the store says it all */
 /* Frees without a word; in another collector they live on. */
 void explicit_release_ring(struct ring *r);
 void explicit_release_depot(struct depot *d);

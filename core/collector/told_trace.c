@@ -131,23 +131,14 @@ static void begin(struct trace_state *t, struct ring *r, struct api_message *m, 
     e->begun = true;
 }
 
-/* A process that joined it ended its part; the trace runs on with its own process. */
-static bool ends_part(const struct trace_state *t, const struct ring *r, uint8_t flags)
-{
-    bool joined = (flags & WIRE_API_JOINED) != 0 || t->by_hand->joined == r;
-    return joined && t->ring != NULL && t->ring != r && t->trace->end_time == 0;
-}
-
 static void end(struct trace_state *t, struct ring *r, uint8_t flags, int64_t time)
 {
     struct explicit_trace *e = t->by_hand;
-    if (time > t->last)
-        t->last = time;
-    if (ends_part(t, r, flags))
-        return;
+    bool part = (flags & WIRE_API_JOINED) != 0 || e->joined == r;
     if (time > e->end_time)
         e->end_time = time;
     e->ended = true;
+    e->end_part = part && (e->end_ring == NULL || e->end_part);
     if (e->end_ring != NULL)
         return;
     e->end_ring = r;
@@ -201,16 +192,28 @@ void explicit_trace_extend(struct trace_state *t, int64_t end_time)
     trace_touch(t);
 }
 
+/* A process that joined the trace has ended its part; the trace runs on with its own process. */
+static bool is_part(const struct trace_state *t)
+{
+    const struct explicit_trace *e = t->by_hand;
+    return e->end_part && t->ring != NULL && t->ring != e->end_ring && t->trace->end_time == 0;
+}
+
 static void end_through(struct trace_state *t)
 {
     struct explicit_trace *e = t->by_hand;
-    int64_t last = e->end_time > t->last ? e->end_time : t->last;
-    if (last < t->trace->start_time)
-        last = t->trace->start_time;
+    bool part = is_part(t);
+    if (e->end_time > t->last)
+        t->last = e->end_time;
+    if (t->last < t->trace->start_time)
+        t->last = t->trace->start_time;
     e->end_ring = NULL;
+    e->end_time = 0;
     t->depot->explicit.pending--;
-    if (last > t->trace->end_time)
-        t->trace->end_time = last;
+    if (part)
+        e->ended = false;
+    else if (t->last > t->trace->end_time)
+        t->trace->end_time = t->last;
     t->ended = false;
     touch(t);
 }
