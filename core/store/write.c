@@ -304,6 +304,12 @@ static int print_document(struct store *s, const struct span *span, const char *
     return err;
 }
 
+/* Its input comes from the call inside, and no service takes one later. Twice changes nothing. */
+static bool created_late(const struct span *span, bool by_hand)
+{
+    return by_hand && span->type == SPAN_LLM;
+}
+
 static int update_span(struct store *s, const struct span *span, const struct stored_span *before,
                        const int64_t *destinations, size_t count)
 {
@@ -319,12 +325,13 @@ static int update_span(struct store *s, const struct span *span, const struct st
                      span->tokens_input, span->tokens_output, span->cost_usd,
                      (int64_t)(span->error != NULL), document,
                      span->end_time == 0 ? span->state : NULL);
-    if (err != ERR_OK)
-        return err;
-    add_to_trace(t, before, span);
-    if (span->end_time == 0)
-        return ERR_OK;
-    return db_queue(s, t, OUTBOX_SPAN_END, before->row, destinations, count);
+    if (err == ERR_OK)
+        add_to_trace(t, before, span);
+    if (err == ERR_OK && span->end_time != 0 && created_late(span, before->by_hand))
+        err = db_queue(s, t, OUTBOX_SPAN_BEGIN, before->row, destinations, count);
+    if (err == ERR_OK && span->end_time != 0)
+        err = db_queue(s, t, OUTBOX_SPAN_END, before->row, destinations, count);
+    return err;
 }
 
 static int trace_of_span(struct store *s, const struct span *span, const int64_t *destinations,
@@ -368,7 +375,8 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
     static const struct stored_span nothing = {
         .tokens_input = SPAN_UNKNOWN, .tokens_output = SPAN_UNKNOWN, .cost = SPAN_UNKNOWN};
     add_to_trace(t, &nothing, span);
-    err = db_queue(s, t, OUTBOX_SPAN_BEGIN, row, destinations, count);
+    if (span->end_time != 0 || span->input_data != NULL || !created_late(span, span->state != NULL))
+        err = db_queue(s, t, OUTBOX_SPAN_BEGIN, row, destinations, count);
     if (err == ERR_OK && span->end_time != 0)
         err = db_queue(s, t, OUTBOX_SPAN_END, row, destinations, count);
     return err;
