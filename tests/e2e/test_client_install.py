@@ -40,6 +40,7 @@ class Linked(unittest.TestCase):
         cls.addClassCleanup(cls.box.close)
         cls.prefix = install(cls.box)
         cls.program = os.path.join(cls.prefix, "bin", "llm-tracer")
+        cls.executable = cls.program  # what the collector's process runs
         cls.addClassCleanup(stop, cls.program)
         cls.lib = os.path.join(cls.prefix, "lib")
         cls.box.env.pop("TRACER_BUILD_DIR")
@@ -72,7 +73,7 @@ class Linked(unittest.TestCase):
         self.assertEqual(len(spans), 1, spans)
         self.assertEqual(spans[0]["span_type"], "tool")
         self.assertEqual(spans[0]["output_data"], {"language": language})
-        self.assertTrue(running(self.program), "the collector that runs is the installed one")
+        self.assertTrue(running(self.executable), "the collector that runs is the installed one")
 
     def test_pkg_config_shared(self):
         flags = self.pkg_config("--cflags", "--libs") + [f"-Wl,-rpath,{self.lib}"]
@@ -110,6 +111,24 @@ class Linked(unittest.TestCase):
         dynamic = run("readelf", "-d", os.path.join(self.lib, "libllmtracer.so"))
         needed = set(re.findall(r"NEEDED.*\[(.*)\]", dynamic))
         self.assertLessEqual(needed, {"libc.so.6", "ld-linux-x86-64.so.2"})
+
+
+class Bundled(Linked):
+    """The same out of the bundle that scripts/package makes, which starts with its own loader."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        run(os.path.join(harness.ROOT, "scripts", "package"), harness.BUILD,
+            env=dict(os.environ, PACKAGE_DIR=cls.box.dir))
+        cls.prefix = os.path.join(cls.box.dir, "llm-tracer-linux-" + os.uname().machine)
+        cls.program = os.path.join(cls.prefix, "bin", "llm-tracer")
+        cls.executable = os.path.join(cls.prefix, "lib", "ld.so")
+        cls.addClassCleanup(stop, cls.executable)
+        cls.lib = os.path.join(cls.prefix, "lib")
+
+    def test_the_page_is_in_it(self):
+        self.assertTrue(os.path.isfile(os.path.join(self.prefix, "share/man/man3/llm_tracer.3")))
 
 
 class Described(unittest.TestCase):
