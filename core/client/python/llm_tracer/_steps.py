@@ -128,7 +128,9 @@ def _install_base_events(module: Any) -> None:
 
 
 def _install_futures(module: Any) -> None:
-    _wrap(module.ThreadPoolExecutor, "submit", _submit)
+    """Its part with the threads comes with the first pool: too late for what is submitted then."""
+    pools = importlib.import_module("concurrent.futures.thread")
+    _wrap(pools.ThreadPoolExecutor, "submit", _submit)
 
 
 def _install_uvloop(module: Any) -> None:
@@ -155,7 +157,7 @@ def _install_anyio_backend(module: Any) -> None:
 _left: Dict[str, Callable[[Any], None]] = {
     "asyncio.events": _install_events,
     "asyncio.base_events": _install_base_events,
-    "concurrent.futures.thread": _install_futures,
+    "concurrent.futures": _install_futures,
     "uvloop": _install_uvloop,
     "anyio": _install_anyio,
     "anyio._backends._asyncio": _install_anyio_backend,
