@@ -21,7 +21,6 @@ _QUIET = (_library.OK, _library.EDISABLED, _library.ETIMEDOUT)
 _SAYS = {
     _library.EINVAL: "an argument is missing or malformed",
     _library.EENDED: "the client is closed",
-    _library.ENOBUFS: "no room in shared memory",
     _library.ENOMEM: "no memory",
 }
 
