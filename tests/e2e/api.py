@@ -28,6 +28,7 @@ class ApiTest(unittest.TestCase):
     """A test with an endpoint for all of its cases, and a sandbox and a service for each."""
 
     maxDiff = None
+    endpoint = None
 
     @classmethod
     def setUpClass(cls):
@@ -46,10 +47,11 @@ class ApiTest(unittest.TestCase):
 
     def env(self, project=None, base=None, **more):
         """A program's environment. project None: no key, but what the program itself has."""
-        found = {"OPENAI_BASE_URL": (base or self.endpoint.plain) + "/v1",
-                 "OPENAI_API_KEY": harness.SECRET, "SSL_CERT_FILE": self.box.env["CERT"],
+        found = {"OPENAI_API_KEY": harness.SECRET, "SSL_CERT_FILE": self.box.env["CERT"],
                  "TRACER_URL": self.server.url, "PYTHONPATH": PACKAGE,
                  "PYTHONDONTWRITEBYTECODE": "1"}
+        if base or self.endpoint:
+            found["OPENAI_BASE_URL"] = (base or self.endpoint.plain) + "/v1"
         if project:
             found["TRACER_API_KEY"] = f"project-{project}"
         found.update(more)

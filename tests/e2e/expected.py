@@ -190,8 +190,17 @@ class Comparison:
         count = self.level(want.spans, by_parent, None)
         self.test.assertEqual(count, len(spans), spans)
 
+    def order(self, expected, by_parent, parent):
+        """Siblings begin one after the other, as they are expected."""
+        starts = {s["name"]: s["start_time"] for s in by_parent.get(parent, [])}
+        times = [starts[s.name] for s in expected]
+        self.test.assertEqual(times, sorted(times))
+
     def level(self, expected, by_parent, parent):
-        found = by_parent.get(parent, [])
+        if self.local:
+            self.order(expected, by_parent, parent)
+        expected = sorted(expected, key=lambda s: s.name)
+        found = sorted(by_parent.get(parent, []), key=lambda s: s["name"])
         self.test.assertEqual([s.name for s in expected], [s["name"] for s in found])
         count = len(found)
         for want, span in zip(expected, found):

@@ -1,6 +1,7 @@
 """The programs in the document of the client that the API continues, as they stand there: four
 complete examples, and four patterns inside a program that defines the names they use."""
 
+import contextlib
 import os
 import unittest
 
@@ -59,8 +60,11 @@ class Document(api.ApiTest):
         authority = {"SSL_CERT_FILE": certificate[0]}
         self.box.kill_collector()
         self.box.start_collector(authority)
-        secure = service.Service(port=443, tls=certificate)
-        self.addCleanup(secure.close)
+        with contextlib.closing(service.Service(port=443, tls=certificate)) as secure:
+            self.serve_chat_to(secure, loop, preload, authority)
+        self.assertEqual(self.server.log, [])
+
+    def serve_chat_to(self, secure, loop, preload, authority):
         folder = os.path.dirname(document.write("chat_service", self.endpoint.dir))
         env = self.env(TRACER_URL="", **authority)
         self.serve_requests(api.uvicorn(self.python, "chat_service:app", loop), preload, env,
@@ -68,8 +72,6 @@ class Document(api.ApiTest):
         traces = expected.chat_service(api.REQUESTS)
         expected.check_store(self, self.box, traces, preload)
         expected.check_service(self, secure, traces, "production", preload)
-        self.assertEqual(self.server.log, [])
-        secure.close()
 
     def test_chat_service(self):
         if not namespace.inside():

@@ -1,5 +1,6 @@
-"""64 threads, each with its own 1,000 traces by hand at the same time: every span is under its right
-parent, calls joined the right spans, all figures are those that the provider told.
+"""64 threads, each with its own 1,000 traces by hand at the same time, and 100 asyncio tasks: every
+span is under its right parent, calls joined the right spans, all figures are those that the provider
+told.
 
 TRACER_LOAD_TRACES is the number of traces a thread."""
 
@@ -15,6 +16,7 @@ import harness
 
 THREADS = 64
 TRACES = int(os.environ.get("TRACER_LOAD_TRACES", "1000"))
+PROGRAM = [os.path.join(harness.BUILD, "bin", "load_threads")]
 DELAY_MS = 20  # of an answer: a quick model
 KEPT = ("trace_id", "span_id", "parent_span_id", "span_type", "model", "tokens_input",
         "tokens_output", "end_time", "error", "partial", "output_data", "cost_source")
@@ -47,16 +49,18 @@ class Threads(unittest.TestCase):
         self.box = harness.Sandbox()
         self.addCleanup(self.box.close)
 
-    def run_load(self, preload, *words):
-        program = os.path.join(harness.BUILD, "bin", "load_threads")
-        done = self.box.run([program, str(THREADS), str(TRACES), *words], preload=preload,
-                            timeout=600)
-        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+    def run_load(self, command, threads, traces, *words, preload=True, env=None):
+        self.all = threads * traces
+        done = self.box.run([*command, str(threads), str(traces), *words], preload=preload,
+                            env=env, timeout=600)
+        self.assertEqual((done.returncode, done.stdout), (0, b""), done.stderr)
+        # Nothing is delivered: that is all there is to say.
+        self.assertRegex(done.stderr.decode(), r"\A[^\n]*TRACER_API_KEY[^\n]*\n\Z")
 
     def settle(self, spans):
         def stored():
             now = self.box.status()["store"]
-            return now["spans"] >= spans and now["traces"] >= THREADS * TRACES
+            return now["spans"] >= spans and now["traces"] >= self.all
         harness.wait_for(stored, 120, f"{spans} spans are stored; {self.box.status()}")
         harness.wait_for(lambda: self.box.counters()["rings_done"] == 1, 30, "the ring ends")
         self.assertEqual(self.box.status()["store"]["spans"], spans)
@@ -115,7 +119,7 @@ class Threads(unittest.TestCase):
     def check(self, calls):
         traces, spans = self.read_traces(), self.read_spans()
         self.assertEqual(traces.keys(), spans.keys())
-        self.assertEqual(len(traces), THREADS * TRACES)
+        self.assertEqual(len(traces), self.all)
         seen = set()
         for trace_id, trace in traces.items():
             _, thread, number = trace["name"].split()
@@ -128,19 +132,40 @@ class Threads(unittest.TestCase):
                 self.check_calls(spans[trace_id], thread, number)
             told = (2 * number + 100002, 2 * thread + 2) if calls else (number + 1, thread + 1)
             self.assertEqual((trace["tokens_input"], trace["tokens_output"]), told)
-        self.assertEqual(len(seen), THREADS * TRACES)
+        self.assertEqual(len(seen), self.all)
 
-    def test_with_captured_calls(self):
+    def serve(self):
         server = Server(DELAY_MS)
         self.addCleanup(server.close)
-        self.run_load(True, server.url)
-        self.settle(THREADS * TRACES * 4)
+        return server.url
+
+    def test_with_captured_calls(self):
+        self.run_load(PROGRAM, THREADS, TRACES, self.serve())
+        self.settle(self.all * 4)
         self.check(calls=True)
 
     def test_without_the_preload(self):
-        self.run_load(False)
-        self.settle(THREADS * TRACES * 3)
+        self.run_load(PROGRAM, THREADS, TRACES, preload=False)
+        self.settle(self.all * 3)
         self.check(calls=False)
+
+    def test_python(self):
+        """Tasks that take turns on one thread, and calls that are handed to other threads."""
+        python = harness.venv()
+        if python is None:
+            self.skipTest("the package openai could not be installed")
+        script = os.path.join(harness.HERE, "programs", "tasks.py")
+        url = self.serve().removesuffix("/chat/completions")
+        for mode, tasks in (("asyncio", 100), ("uvloop", 100), ("pool", 16)):
+            with self.subTest(mode):
+                self.run_load([python, script, mode], tasks, 4,
+                              env={"OPENAI_BASE_URL": url, "OPENAI_API_KEY": harness.SECRET,
+                                   "PYTHONPATH": api.PACKAGE})
+                self.settle(self.all * 4)
+                self.check(calls=True)
+            self.box.close()
+            self.box = harness.Sandbox()
+            self.addCleanup(self.box.close)
 
 
 if __name__ == "__main__":
