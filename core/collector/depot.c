@@ -190,7 +190,7 @@ bool depot_due(const struct depot *d)
     if (d->collector->now < d->retry_at)
         return false;
     if (!depot_waiting(d) && d->fresh == NULL && !shown_due(d) && !d->settle &&
-        !explicit_due(d, d->committed))
+        !explicit_due(d, INT64_MAX))
         return false;
     return d->hurry || d->collector->now - d->committed >= COMMIT_NS ||
            d->span_count >= COMMIT_SPANS || d->read_bytes >= COMMIT_BYTES;

@@ -189,8 +189,9 @@ struct ring {
     const char *id; /* hex */
     struct process process;
     bool has_process;
-    bool inherited; /* an earlier collector has read it */
-    bool row_dirty; /* the store's row is to be written anew */
+    bool inherited;       /* an earlier collector has read it */
+    int64_t boot_to_wall; /* as that one had it: times of one ring must compare; 0: not known */
+    bool row_dirty;       /* the store's row is to be written anew */
     bool alive, done, failed;
     bool abandoned; /* the collector ends: what is open is left to the next one */
     /* Polls that went through all blocks. What was committed before a record that came while the

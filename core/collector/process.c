@@ -258,6 +258,7 @@ json *process_to_json(const struct process *p)
     json_set_int(o, "pid", p->pid);
     json_set_text(o, "exe", p->exe);
     json_set_text(o, "data_dir", p->data_dir);
+    json_set_int(o, "boot_to_wall", p->boot_to_wall);
     return o;
 }
 

@@ -24,6 +24,8 @@ static void on_process(struct ring *r, const struct wire_record *head, const uin
     if (r->has_process || process_read(&r->process, payload, head->length) != ERR_OK)
         return;
     r->has_process = true;
+    if (r->boot_to_wall != 0)
+        r->process.boot_to_wall = r->boot_to_wall;
     r->depot = depot_get(c, r->process.data_dir);
     process_resolve(&r->process, r);
     run_joined(c, r->process.run_trace);

@@ -51,6 +51,7 @@ void ring_load_row(struct ring *r)
     r->inherited = true;
     r->lived = r->collector->predecessor;
     r->explicit.met = true;
+    (void)json_get_int(row, "boot_to_wall", &r->boot_to_wall);
     conns_from_json(r, json_get(row, "connections"));
     clients_from_json(r, json_get(row, "clients"));
     json_free(row);

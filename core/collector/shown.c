@@ -192,8 +192,10 @@ void explicit_written(struct depot *d)
 void explicit_undone(struct depot *d)
 {
     struct depot_explicit *e = &d->explicit;
-    for (size_t i = 0; i < e->put_count; i++)
+    for (size_t i = 0; i < e->put_count; i++) {
         e->put[i]->putting = false;
+        explicit_place(e->put[i]);
+    }
     e->put_count = 0;
     e->change_due = 0;
 }
@@ -300,7 +302,8 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
     s->state = from->state;
     from->state = NULL;
     es->stored = true;
-    explicit_place(es);
+    if (!es->putting) /* else the lists are being gone through; explicit_written places it */
+        explicit_place(es);
     return ERR_OK;
 }
 
