@@ -31,7 +31,7 @@ struct client *client_use(struct client *c)
 
 void client_leave(struct client *c)
 {
-    if (c == NULL || --c->users > 0)
+    if (c == NULL || --c->users > 0 || c == &nobody)
         return;
     forget_wanted(c);
     free(c->project_id);

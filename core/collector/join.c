@@ -9,9 +9,8 @@
 
 #include "collector/internal.h"
 
-#define FIRST_POLLS                                                                                \
-    (2 * WHOLE_POLLS) /* in which records come that an earlier collector has read                  \
-                       */
+/* In which records come that an earlier collector has read. */
+#define FIRST_POLLS (UINT64_C(2) * WHOLE_POLLS)
 
 void kept_later(struct ring *r, struct kept k)
 {
