@@ -159,14 +159,29 @@ static void keep(struct explicit_trace *e, const struct kept_list *kept)
     }
 }
 
+static int look_up(struct trace_state *t);
+
+/* It has been ended before: to complete it again changes nothing. */
+static bool is_complete(struct trace_state *t)
+{
+    const struct explicit_trace *e = t->by_hand;
+    if (e->unsure && !t->begun && depot_ready(t->depot))
+        (void)look_up(t);
+    return e->ended && e->end_ring == NULL && t->trace->end_time != 0;
+}
+
 void explicit_trace_tell(struct ring *r, struct api_message *m, int64_t time,
                          const struct kept_list *kept)
 {
     struct client *client = client_get(r, m->head.client);
     struct trace_state *t = explicit_trace_get(r, m->head.trace_id, client, time);
-    if (t == NULL) {
+    bool late = t != NULL && m->type == WIRE_TRACE_END && is_complete(t);
+    if (t == NULL || late) {
+        r->collector->totals.api_late += late && !r->explicit.met;
+        if (late)
+            trace_touch(t); /* it goes with the next commit */
         for (size_t i = 0; i < kept->count; i++)
-            kept_release(r, kept->items[i].kept);
+            kept_release(kept->items[i].ring, kept->items[i].kept);
         return;
     }
     keep(t->by_hand, kept);

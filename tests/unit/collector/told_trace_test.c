@@ -161,6 +161,31 @@ static void test_extended(void **state)
     collector_free(c);
 }
 
+/* Completing what is complete changes nothing, also when only the store remembers. */
+static void test_completed_again(void **state)
+{
+    (void)state;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    ring_make(&other, &place, NULL);
+    tell_trace(&w, 1, 1, "trace");
+    tell_trace_field(&w, 1, WIRE_TRACE_END, WIRE_FIELD_OUTPUT, "first");
+    settle(c, 200);
+    struct trace *t = the_trace(1);
+    int64_t ended = t->end_time;
+    assert_true(ended > 0);
+    trace_free(t);
+    tell_trace_field(&w, 1, WIRE_TRACE_END, WIRE_FIELD_OUTPUT, "second");
+    settle(c, 200);
+    tell_trace_field(&other, 1, WIRE_TRACE_END, WIRE_FIELD_OUTPUT, "third");
+    settle(c, 200);
+    t = the_trace(1);
+    assert_int_equal(t->end_time, ended);
+    assert_string_equal(t->output, "first");
+    trace_free(t);
+    collector_free(c);
+}
+
 /* A span of one process completed by its id alone in another, which says nothing of its trace. */
 static void test_completed_elsewhere(void **state)
 {
@@ -357,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_metadata_and_output, setup, teardown),
         cmocka_unit_test_setup_teardown(test_extended, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_completed_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_completed_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_before_begin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joined, setup, teardown),
