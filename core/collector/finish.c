@@ -191,13 +191,23 @@ void explicit_give_back(struct ring *r)
     d->collector->totals.released_early++;
 }
 
+/* It waits for its commit: the store still shows it as running. */
+static bool is_finished(const struct depot *d, const uint8_t *span_id)
+{
+    for (size_t i = 0; i < d->span_count; i++)
+        if (memcmp(d->spans[i].span->span_id, span_id, SPAN_ID_LEN) == 0)
+            return true;
+    return false;
+}
+
 /* One that was forgotten here, or that an earlier collector knew, of a ring that is here. */
 static struct explicit_span *find_stored(struct depot *d, const uint8_t *span_id)
 {
     struct span *stored = NULL;
     struct store_owner owner;
     struct explicit_span *es = NULL;
-    if (d->store == NULL || store_find_kept_span(d->store, span_id, &stored, &owner) != ERR_OK)
+    if (d->store == NULL || is_finished(d, span_id) ||
+        store_find_kept_span(d->store, span_id, &stored, &owner) != ERR_OK)
         return NULL;
     struct ring *r = ring_of(d->collector, owner.ring_id);
     if (stored->end_time == 0 && stored->state != NULL && r != NULL)
@@ -218,6 +228,8 @@ struct explicit_span *explicit_find(struct depot *d, const uint8_t *span_id)
     struct explicit_span *es = map_get(&d->explicit.spans, span_id, SPAN_ID_LEN);
     if (es == NULL)
         es = find_stored(d, span_id);
+    else if (!es->begun && make_sure(es, false) == GONE)
+        return NULL;
     return es != NULL && es->begun && !es->over ? es : NULL;
 }
 

@@ -677,6 +677,127 @@ static void test_of_another_process(void **state)
     ring_writer_discard(&other);
 }
 
+struct waiting {
+    const char *project;
+    int64_t count;
+};
+
+static int add_waiting(void *user, const struct delivery_state *state)
+{
+    struct waiting *w = user;
+    if (state->destination.project_id != NULL &&
+        strcmp(state->destination.project_id, w->project) == 0)
+        w->count += state->waiting;
+    return 0;
+}
+
+static int64_t waiting_for(const char *project)
+{
+    struct waiting w = {.project = project};
+    struct store *s;
+    assert_int_equal(store_open(&s, place.data, STORE_READ, NULL), ERR_OK);
+    assert_int_equal(store_each_delivery(s, add_waiting, &w), ERR_OK);
+    store_close(s);
+    return w.count;
+}
+
+/* To the service of the trace's client, and not to the process's. Port 1 of the loopback answers
+ * nobody. */
+static void test_goes_where_the_trace_goes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"url=http://127.0.0.1:1", "key=project-process", NULL};
+    struct ring_writer w = {0};
+    struct line l;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, texts);
+    tell_client(&w, 1, "http://127.0.0.1:1", "project-client");
+    tell_trace(&w, 1, 1, "trace");
+    tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_TOOL);
+    line_open(&l, &w, 1);
+    ask_active(&l, "child", 1, 2);
+    line_answer(&l, "fine");
+    ask_active(&l, "of the trace", 1, 0);
+    line_answer(&l, "fine");
+    end_all(&w);
+    settle(c, 300);
+    assert_int_equal(waiting_for("process"), 0);
+    assert_int_equal(waiting_for("client"), 2 * (1 + 3)); /* begins and ends */
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
+/* A collector that works for so long and is killed. */
+static void killed_collector(int ms)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        steps(start_collector(&place), ms);
+        _exit(0);
+    }
+    int status;
+    waitpid(pid, &status, 0);
+    assert_int_equal(status, 0);
+}
+
+/* What a call said is in the store before its records are given back. */
+static void test_killed(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    ring_make(&w, &place, NULL);
+    begin_span(&w, WIRE_SPAN_LLM);
+    killed_collector(400); /* the span is shown, its records are gone */
+    line_open(&l, &w, 1);
+    for (int i = 1; i <= 4; i++) {
+        ask_active(&l, "before the kill", 1, 2);
+        line_answer(&l, "before the kill");
+        killed_collector(i % 2 == 0 ? 40
+                                    : 250); /* in the middle of a commit group, and behind it */
+    }
+    ask_active(&l, "after", 1, 2);
+    line_answer(&l, "after");
+    end_all(&w);
+    struct collector *c = start_collector(&place);
+    settle(c, 700);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    assert_string_equal(answer_of(span_numbered(2)), "after");
+    check_totals(1, 1, 5 * 20, 5 * 14);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
+/* Nor are calls of a span that is finished told twice. */
+static void test_killed_behind_the_end(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    ring_make(&w, &place, NULL);
+    line_open(&l, &w, 1);
+    for (int i = 1; i <= 3; i++) {
+        int number = 10 * i;
+        tell_client(&w, 1, NULL, NULL);
+        tell_trace(&w, 1, number, "by hand");
+        tell_span(&w, 1, number, number, 0, WIRE_SPAN_LLM);
+        ask_active(&l, "once", number, number);
+        line_answer(&l, "once");
+        tell_span_end(&w, 1, number, number);
+        tell_trace_end(&w, 1, number);
+        killed_collector(20 * i);
+    }
+    struct collector *c = start_collector(&place);
+    settle(c, 700);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 3);
+    for (int i = 1; i <= 3; i++)
+        check_totals(10 * i, 1, 20, 14);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* The process dies with all of it open. */
 static void test_its_process_dies(void **state)
 {
@@ -727,6 +848,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_running, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_of_another_process, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_goes_where_the_trace_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_killed_behind_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_its_process_dies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
