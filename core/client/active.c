@@ -42,7 +42,6 @@ static void show_top(struct thread *t)
 {
     struct item item;
     t->override = OVERRIDE_NOT;
-    drop_ended(t);
     if (!t->told)
         return;
     while (t->depth > 0 && !item_ids(t->stack[t->depth - 1], &item))

@@ -211,8 +211,6 @@ int llmt_client_close(llmt_client *client)
     const bool announced = client_is_announced(c.handle, process_epoch());
     if (!take_out(c.handle))
         return LLMT_EENDED;
-    if (c.flags & CLIENT_DISABLED)
-        return LLMT_OK;
     if (c.settings->mode == LLMT_SYNC && (c.flags & CLIENT_USED))
         result = flush_sync(c.handle, c.number, c.settings);
     if (announced) {

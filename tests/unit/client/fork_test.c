@@ -2,6 +2,8 @@
  */
 #include "told.h"
 
+#include <time.h>
+
 static llmt_client *client;
 static llmt_trace *trace;
 static llmt_span *span;
@@ -199,7 +201,10 @@ static _Atomic bool stop;
 static void *busy(void *arg)
 {
     (void)arg;
-    while (!stop) {
+    for (unsigned i = 1; !stop; i++) {
+        const struct timespec pause = {0, 200000};
+        if (i % 16 == 0)
+            nanosleep(&pause, NULL);
         llmt_span *s = llmt_span_begin(trace, "busy", "llm", NULL);
         llmt_span_set_output(s, "{}");
         llmt_span_end(s);

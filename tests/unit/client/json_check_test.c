@@ -159,6 +159,9 @@ static void depth_is_limited(void **state)
 static void kinds_are_remembered(void **state)
 {
     (void)state;
+    static const char turns[] =
+        "[{\"a\":1,\"b\":2},[1,2],{\"c\":[3,4]},[{},[5,6],{\"d\":7},[8,9]]]";
+    assert_int_equal(check(turns, sizeof(turns) - 1), JSON_OTHER);
     for (unsigned bits = 0; bits < 1024; bits++) {
         char text[100];
         size_t at = 0;

@@ -302,9 +302,21 @@ static void pairs_make_json(void **state)
     free(text);
 }
 
+/* A locale that writes numbers with a comma, made here when the system has none. */
+static const char *comma_locale(void)
+{
+    char command[300];
+    snprintf(command, sizeof(command), "localedef -i de_DE -f UTF-8 %s/de_DE.UTF-8 >/dev/null 2>&1",
+             told_dir);
+    if (system(command) == 0)
+        setenv("LOCPATH", told_dir, 1);
+    return "de_DE.UTF-8";
+}
+
 static void numbers_round_trip(void **state)
 {
     (void)state;
+    const char *const locales[] = {"C", comma_locale()};
     static const double numbers[] = {0,           1,
                                      -1,          0.1,
                                      1.0 / 3,     1e300,
@@ -312,10 +324,11 @@ static void numbers_round_trip(void **state)
                                      123456789.5, 0.1 + 0.2,
                                      1e15,        9007199254740993.0,
                                      -2.5e-7,     1.7976931348623157e308};
-    static const char *const locales[] = {"C", "de_DE.UTF-8", "fr_FR.UTF-8"};
-    for (size_t l = 0; l < 3; l++) {
-        if (!setlocale(LC_ALL, locales[l]))
+    for (size_t l = 0; l < 2; l++) {
+        if (!setlocale(LC_ALL, locales[l])) {
+            print_message("no locale with a comma: not tried\n");
             continue;
+        }
         for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
             assert_int_equal(LLMT_SET_OUTPUT(span, LLMT_NUMBER("n", numbers[i])), LLMT_OK);
             told_read();

@@ -104,6 +104,44 @@ static void shared_handles(void **state)
     assert_int_equal(llmt_trace_end(shared_trace), LLMT_OK);
 }
 
+/* All end the same span at the same moment: it is one's. */
+#define ROUNDS 3000
+static _Atomic(llmt_span *) disputed;
+static _Atomic unsigned arrived, wins;
+
+static void *dispute(void *arg)
+{
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        if ((uintptr_t)arg == 0) {
+            assert_int_equal(wins, round);
+            disputed = llmt_span_begin(shared_trace, "s", "llm", NULL);
+        }
+        arrived++;
+        while (arrived < 4 * round + 2) /* the other, too */
+            continue;
+        wins += llmt_span_end(disputed) == LLMT_OK;
+        arrived++;
+        while (arrived < 4 * round + 4)
+            continue;
+    }
+    return NULL;
+}
+
+static void one_ends_it(void **state)
+{
+    (void)state;
+    pthread_t other;
+    shared_trace = llmt_trace_begin(client, "shared", NULL);
+    assert_int_equal(pthread_create(&other, NULL, dispute, (void *)1), 0);
+    dispute(NULL);
+    pthread_join(other, NULL);
+    assert_int_equal(wins, ROUNDS);
+    llmt_trace_end(shared_trace);
+    told_discarding = true;
+    told_read();
+    told_discarding = false;
+}
+
 /* One trace each, ended by another thread than it began on. */
 static _Atomic(llmt_trace *) handed[THREADS];
 
@@ -181,9 +219,8 @@ static void every_record_arrives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(shared_handles),
-        cmocka_unit_test(handed_over),
-        cmocka_unit_test(clients_come_and_go),
+        cmocka_unit_test(shared_handles),       cmocka_unit_test(one_ends_it),
+        cmocka_unit_test(handed_over),          cmocka_unit_test(clients_come_and_go),
         cmocka_unit_test(every_record_arrives),
     };
     told_begin();
