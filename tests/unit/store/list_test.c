@@ -1,8 +1,6 @@
 /* Pages of the list of traces, its filters, and retention. */
 #include "support.h"
 
-#include "base/clock.h"
-
 static void begin(struct store *s)
 {
     assert_int_equal(store_begin(s), ERR_OK);
