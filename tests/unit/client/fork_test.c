@@ -2,6 +2,9 @@
  */
 #include "told.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 static llmt_client *client;
@@ -234,11 +237,63 @@ static void forks_amid_others(void **state)
     told_discarding = false;
 }
 
+/* As on a kernel that cannot empty memory at a fork (before 4.14). */
+static bool refuse_wiping(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_madvise, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 18 /* MADV_WIPEONFORK */, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 22 /* EINVAL */),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+static int without_wiping(void)
+{
+    if (!refuse_wiping())
+        return 77;
+    client = told_client();
+    trace = llmt_trace_begin(client, "t", NULL);
+    span = llmt_span_begin(trace, "s", "llm", NULL);
+    const pid_t child = told_fork();
+    if (child == 0) {
+        /* Nothing is recorded, and nothing of the parent's is touched. */
+        llmt_span *own = llmt_span_begin(span, "child", "llm", NULL);
+        const bool good = own && llmt_span_set_output(own, "{}") == LLMT_ENOBUFS &&
+                          llmt_span_set_output(span, "{}") == LLMT_EENDED &&
+                          llmt_span_end(own) == LLMT_ENOBUFS && llmt_span_end(span) == LLMT_OK &&
+                          llmt_flush(client, 60000) == LLMT_ETIMEDOUT;
+        _exit(good ? 0 : 1);
+    }
+    int status = 1;
+    if (waitpid(child, &status, 0) != child || status != 0)
+        return 1;
+    if (llmt_span_set_output(span, "{}") != LLMT_OK || llmt_span_end(span) != LLMT_OK)
+        return 2;
+    told_read();
+    return told_of_type(WIRE_SPAN_BEGIN) == 1 && told_of_type(WIRE_CLIENT) == 1 ? 0 : 3;
+}
+
+static void old_kernels_children_record_nothing(void **state)
+{
+    (void)state;
+    const int result = in_child(without_wiping);
+    if (result == 77)
+        skip();
+    assert_int_equal(result, 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, finish)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(old_kernels_children_record_nothing), /* before there is a client */
         CASE(child_uses_what_it_inherited),
         CASE(ending_in_a_child_ends_nothing),
         CASE(closed_client_is_told_anew),

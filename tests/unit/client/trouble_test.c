@@ -109,6 +109,43 @@ static void full_ring(void **state)
     assert_int_equal(in_child(into_a_tiny_ring), 0);
 }
 
+/* A client that found no room to be told of is told of as soon as there is some. */
+static int told_of_later(void)
+{
+    setenv("TRACER_RING_MAX_MB", "1", 1);
+    llmt_trace *filler = llmt_trace_begin(told_client(), "t", NULL);
+    static char text[30002];
+    memset(text, '1', sizeof(text) - 1);
+    while (llmt_trace_set_metadata(filler, text) == LLMT_EJSON)
+        continue;
+    while (llmt_trace_set_output(filler, "x") == LLMT_OK)
+        continue;
+    told_forget_warnings();
+    llmt_client *client = told_client();
+    llmt_trace *trace = llmt_trace_begin(client, "lost", NULL);
+    llmt_span *lost = llmt_span_begin(trace, "lost", "llm", NULL);
+    if (told_warning_count != 1 || llmt_span_end(lost) != LLMT_ENOBUFS)
+        return 1;
+    told_discarding = true;
+    told_read();
+    told_discarding = false;
+    llmt_span *span = llmt_span_begin(trace, "found", "llm", NULL);
+    llmt_span *child = llmt_span_begin(span, "found", "llm", NULL);
+    if (llmt_span_end(child) != LLMT_OK || llmt_span_end(span) != LLMT_OK)
+        return 2;
+    told_read();
+    if (told[0].type != WIRE_CLIENT || told_of_type(WIRE_CLIENT) != 1 ||
+        told_of_type(WIRE_SPAN_BEGIN) != 2)
+        return 3;
+    return told[0].head.client == told_nth(WIRE_SPAN_BEGIN, 0)->head.client ? 0 : 4;
+}
+
+static void client_told_of_later(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(told_of_later), 0);
+}
+
 /* --- what is told ----------------------------------------------------------------------------- */
 
 static char said[8192];
@@ -221,6 +258,7 @@ int main(void)
         cmocka_unit_test(no_directory),
         cmocka_unit_test(directory_open_to_all),
         cmocka_unit_test(full_ring),
+        cmocka_unit_test(client_told_of_later),
         cmocka_unit_test(one_line_for_each_kind),
         cmocka_unit_test(malformed_keys_are_not_told),
         cmocka_unit_test(callbacks_are_called_once_a_client),
