@@ -121,18 +121,21 @@ static void test_whole(void **state)
     collector_free(c);
 }
 
-/* A record of a time of its own, ns after now. */
-static void put_later(const struct message *m, enum wire_type type, int64_t ns)
+static int64_t began; /* by begin_all; boot clock, ns */
+
+/* A record of a time of its own, µs after the test began: their order is that of these figures,
+ * however long the test is kept from running. */
+static void put_later(const struct message *m, enum wire_type type, int64_t us)
 {
-    struct wire_record head = {.type = (uint16_t)type,
-                               .time = (uint64_t)(clock_boot_ns() + ns),
-                               .tid = (uint32_t)getpid()};
+    struct wire_record head = {
+        .type = (uint16_t)type, .time = (uint64_t)(began + us * 1000), .tid = (uint32_t)getpid()};
     struct wire_piece pieces[2] = {{&m->head, sizeof(m->head)}, {m->fields, m->length}};
     assert_int_equal(ring_writer_put(&w, &head, pieces, 2), 0);
 }
 
 static void begin_all(void)
 {
+    began = clock_boot_ns();
     ring_make(&w, &place, NULL);
     tell_client(&w, 1, NULL, NULL);
     tell_trace(&w, 1, 1, "trace");
@@ -195,8 +198,10 @@ static void test_first_end_wins(void **state)
     m.length = 0;
     message_text(&m, WIRE_FIELD_OUTPUT, "{\"end\":1}");
     put_later(&m, WIRE_SPAN_END, 5000);
-    tell_fields(1, 2, WIRE_SPAN_ERROR, WIRE_FIELD_ERROR, "before");
     m = message_of(1, 1, 2);
+    message_text(&m, WIRE_FIELD_ERROR, "before");
+    put_later(&m, WIRE_SPAN_ERROR, 4000);
+    m.length = 0;
     message_text(&m, WIRE_FIELD_ERROR, "after");
     put_later(&m, WIRE_SPAN_ERROR, 7000);
     settle(c, 100);
@@ -249,7 +254,7 @@ static void test_parent_first(void **state)
     (void)state;
     struct collector *c = start_collector(&place);
     begin_all();
-    for (int i = 2; i < 50; i++)
+    for (int i = 49; i >= 2; i--) /* read before those above them */
         tell_span(&w, 1, 1, i, i == 2 ? 0 : i - 1, WIRE_SPAN_CHAIN);
     tell_span_end(&w, 1, 1, 49);
     tell_span(&w, 1, 1, 60, 61, WIRE_SPAN_CHAIN); /* their own parents */
@@ -270,6 +275,31 @@ static void test_parent_first(void **state)
     settle(c, 200);
     assert_non_null(the_span(60));
     assert_non_null(the_span(62));
+    collector_free(c);
+}
+
+/* A parent is shown because its child is finished, while its own end is not through: a collector
+ * that takes over has that end, too. */
+static void test_shown_while_it_ends(void **state)
+{
+    (void)state;
+    struct collector *c = start_collector(&place);
+    begin_all();
+    tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_CHAIN);
+    tell_span(&w, 1, 1, 3, 2, WIRE_SPAN_CHAIN);
+    collector_step(c);
+    tell_span_end(&w, 1, 1, 3);
+    collector_step(c);
+    tell_span_end(&w, 1, 1, 2);
+    collector_step(c);
+    assert_int_equal(collector_flush(c), ERR_OK);
+    assert_true(the_span(3)->end_time > 0);
+    assert_int_equal(the_span(2)->end_time, 0);
+    collector_free(c);
+    c = start_collector(&place);
+    settle(c, 200);
+    assert_true(the_span(2)->end_time > 0);
+    assert_false(the_span(2)->partial);
     collector_free(c);
 }
 
@@ -415,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_first_end_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_running, setup, teardown),
         cmocka_unit_test_setup_teardown(test_parent_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_shown_while_it_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_content_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_marks, setup, teardown),
