@@ -6,6 +6,7 @@
 
 #define COLLECTOR_MAX 256
 
+/* Whole variables: what only points into one looks lost to a leak checker. */
 static const char *settings[OWNER_SETTINGS];
 static char *for_collector[COLLECTOR_MAX + 1];
 
@@ -20,7 +21,7 @@ void environment_init(void)
         if (!copy)
             continue;
         if (first)
-            settings[name] = copy + strcspn(copy, "=") + 1;
+            settings[name] = copy;
         if (collector)
             for_collector[count++] = copy;
     }
@@ -28,7 +29,8 @@ void environment_init(void)
 
 const char *environment_setting(enum owner_setting name)
 {
-    return settings[name];
+    const char *variable = settings[name];
+    return variable ? variable + strcspn(variable, "=") + 1 : NULL;
 }
 
 char *const *environment_for_collector(void)
