@@ -39,6 +39,16 @@ class Native(api.ApiTest):
             self.skipTest("this machine has no C++ compiler")
         self.both([api.example("agent_scopes")], "agent", NATIVE["agent"], stdout="")
 
+    def test_under_valgrind(self):
+        """No byte is touched that is not the program's, and none is lost."""
+        command = [harness.need("valgrind"), "-q", "--error-exitcode=99", "--leak-check=full"]
+        for name in ("batch", "sync", "agent"):
+            with self.subTest(name):
+                done = self.run_scenario(command + [api.example(name)], name, False)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.check(NATIVE.get(name) or traces_of(name), name, False)
+                self.fresh()
+
     def test_error(self):
         done = self.both([api.example("error")], "error", expected.error(), returncode=1)
         self.assertEqual(done.stderr.decode(), expected.DOWN + "\n")

@@ -2,6 +2,7 @@
 The program's output and exit code stay what they are, and nothing is lost that need not be."""
 
 import functools
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import api
 import expected
 import harness
 import service
+import test_api_threads
 
 ANSWER = "hush: forty-two"
 PROMPT = "hush: what is the answer?"
@@ -46,6 +48,7 @@ def each(preload=(False,)):
 class Trouble(api.ApiTest):
     @classmethod
     def setUpClass(cls):
+        super().setUpClass()
         python = [harness.PYTHON, os.path.join(PROGRAMS, "trouble.py")]
         cls.programs = {"c": [os.path.join(harness.BUILD, "bin", "api_trouble")],
                         "async": python + ["async"], "sync": python + ["sync"]}
@@ -65,22 +68,24 @@ class Trouble(api.ApiTest):
             self.assertNotIn("hush", line)
 
     def check_local(self, traces, preload=False):
+        """preload: whether calls were captured."""
         found = [self.box.trace(t["trace_id"]) for t in self.box.ended_traces(len(traces))]
         for trace, _ in found:
             self.assertEqual(trace.pop("session_id", None),
                              "s1" if trace.get("user_id") == "u1" else None)
-        self.compare(traces, found, local=True)
+        self.compare(traces, found, preload, local=True)
 
-    def compare(self, traces, found, local):
-        expected.Comparison(self, False, local).traces(traces, found, inputs={"question": PROMPT})
+    def compare(self, traces, found, preload, local):
+        expected.Comparison(self, preload, local).traces(traces, found,
+                                                         inputs={"question": PROMPT})
 
-    def check_service(self, server, project, traces):
-        server.settle(project, len(traces), expected.span_count(traces, False))
+    def check_service(self, server, project, traces, preload=False):
+        server.settle(project, len(traces), expected.span_count(traces, preload))
         mine = [t for t in server.traces.values() if t["project_id"] == project]
         found = [(dict(t, session_id=None),
                   [s for s in server.spans.values() if s["trace_id"] == t["trace_id"]])
                  for t in mine]
-        self.compare(traces, found, local=False)
+        self.compare(traces, found, preload, local=False)
         self.assertEqual(server.refused, [])
 
     @each((False, True))
@@ -233,6 +238,39 @@ class Trouble(api.ApiTest):
         traces = [expected.Trace("job", [step])]
         self.check_local(traces)
         self.check_service(self.server, "work", traces)
+
+    @each((True,))
+    def test_call_of_another_process(self, name, program, preload):
+        """A captured call joins the span that the request's header names, or the environment."""
+        call = expected.chat("gpt-4", expected.user("hello"))
+        curl = "curl -sS -H 'Content-Type: application/json' -d '%s' %s %s/v1/chat/completions" % (
+            json.dumps(dict(call.body, model=call.model)), "%s", self.endpoint.plain)
+        for command in ("told=$TRACEPARENT; unset TRACEPARENT; " +
+                        curl % '-H "traceparent: $told"', curl % ""):
+            self.run_case(program, "caller", command + " >/dev/null", preload=preload)
+        traces = [expected.Trace("job", [expected.Span("step", "chain", call=call)])] * 2
+        self.check_local(traces, preload)
+        self.check_service(self.server, "work", traces, preload)
+
+    def test_killed_in_a_call(self):
+        """A program that is killed while it waits for an answer, inside a span of its own."""
+        slow = test_api_threads.Server(60000)
+        self.addCleanup(slow.close)
+        process = subprocess.Popen(test_api_threads.PROGRAM + ["1", "1", slow.url],
+                                   env=self.box.preload_env(self.env("work")))
+        harness.wait_for(lambda: len(self.box.all_spans()) == 3, 10, "the open spans show")
+        process.kill()
+        process.wait()
+        spans = {s["name"].split()[0]: s for s in self.box.spans(3)}
+        self.assertEqual(set(spans), {"chain", "tool", "chat"})
+        self.assertEqual(spans["chat"]["parent_span_id"], spans["tool"]["span_id"])
+        for span in spans.values():
+            self.assertTrue(span["partial"])
+            self.assertIn("error", span)
+        self.assertEqual(spans["tool"]["error_type"], "not_ended")
+        (trace,) = self.box.ended_traces(1)
+        self.assertEqual(trace["metadata"]["ended_by"], "process exit")
+        self.server.settle("work", 1, 3)
 
     @each()
     def test_without_content(self, name, program, preload):

@@ -5,7 +5,8 @@
  *     trouble leave                  ends nothing and leaves
  *     trouble clients                two clients at once: FIRST_URL, SECOND_URL
  *     trouble fork                   a child goes on in its parent's span
- *     trouble caller                 another process goes on in this one's span
+ *     trouble caller [COMMAND]       a command goes on in this program's span: it finds TRACEPARENT
+ *                                    in its environment (no COMMAND: the next one)
  *     trouble callee TRACEPARENT     that process
  *
  * Says "out" on stdout and "err" on stderr, and leaves with 7: none of it may change. */
@@ -90,17 +91,17 @@ static void fork_inside(void)
     LLMT_SET_OUTPUT(inner, LLMT_TEXT("where", "parent"));
 }
 
-static void caller(const char *program)
+static void caller(const char *program, const char *command)
 {
     char traceparent[LLMT_TRACEPARENT_SIZE];
-    char command[4096];
+    char callee[4096];
     LLMT_CLIENT(client);
     LLMT_TRACE(trace, client, "job");
     LLMT_SPAN(step, trace, "step", "chain");
-    llmt_current_traceparent(traceparent);
-    snprintf(command, sizeof(command), "%s callee %s >/dev/null 2>&1", program, traceparent);
-    if (WEXITSTATUS(system(command)) != EXIT_CODE)
-        puts("the callee failed");
+    setenv("TRACEPARENT", llmt_current_traceparent(traceparent), 1);
+    snprintf(callee, sizeof(callee), "%s callee $TRACEPARENT >/dev/null 2>&1", program);
+    if (system(command != NULL ? command : callee) == -1)
+        puts("the command did not run");
 }
 
 static void callee(const char *traceparent)
@@ -123,7 +124,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "fork") == 0)
         fork_inside();
     else if (strcmp(what, "caller") == 0)
-        caller(argv[0]);
+        caller(argv[0], argv[2]);
     else if (strcmp(what, "callee") == 0 && argc == 3)
         callee(argv[2]);
     else

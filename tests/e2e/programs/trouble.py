@@ -1,5 +1,5 @@
-"""trouble.py sync|async CASE...: what trouble.c does, see there. callee takes a trace's and a span's
-id."""
+"""trouble.py sync|async CASE...: what trouble.c does, see there, but that callee takes a trace's and
+a span's id."""
 
 import asyncio
 import contextlib
@@ -76,11 +76,14 @@ async def fork():
             os._exit(0)
 
 
-async def caller():
+async def caller(command=None):
     async with block(Client()) as client, block(client.trace("job")) as trace, \
             block(trace.span("step", "chain")) as step:
-        subprocess.run([sys.executable, __file__, MODE, "callee", trace.trace_id, step.span_id],
-                       capture_output=True, check=False)
+        words = ["sh", "-c", command] if command else \
+            [sys.executable, __file__, MODE, "callee", trace.trace_id, step.span_id]
+        traceparent = f"00-{trace.trace_id}-{step.span_id}-01"
+        subprocess.run(words, env=dict(os.environ, TRACEPARENT=traceparent), capture_output=True,
+                       check=False)
 
 
 async def callee(trace_id, parent):
