@@ -331,6 +331,23 @@ static bool file_has(const char *path, const char *text)
     return system(command) == 0;
 }
 
+/* A client's key is in the file of keys alone, once it is known. */
+static void test_key_is_gone(void **state)
+{
+    (void)state;
+    char command[256];
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    tell_client(&w, 1, "http://127.0.0.1:9", "project-SECRETKEY");
+    snprintf(command, sizeof(command), "grep -rq SECRETKEY %s", place.runtime);
+    assert_int_equal(system(command), 0);
+    settle(c, 300);
+    assert_int_not_equal(system(command), 0);
+    snprintf(command, sizeof(command), "grep -rq project-SECRETKEY %s/traces.db*", place.data);
+    assert_int_not_equal(system(command), 0);
+    collector_free(c);
+}
+
 /* Each client's traces go to its own service, and to the process's files; without a good key they
  * stay here. The process's own service gets none of them. */
 static void test_clients(void **state)
@@ -387,6 +404,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_end_before_begin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(test_root_by_traceparent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_key_is_gone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clients, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
