@@ -7,6 +7,7 @@
 static struct place place;
 static struct spans spans;
 static struct ring_writer w;
+static int64_t began; /* by begin_all; boot clock, ns */
 
 static inline int setup(void **state)
 {

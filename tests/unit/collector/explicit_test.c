@@ -68,8 +68,6 @@ static void test_whole(void **state)
     collector_free(c);
 }
 
-static int64_t began; /* by begin_all; boot clock, ns */
-
 /* The end, the output and the begin, read in that order. */
 static void test_any_order(void **state)
 {

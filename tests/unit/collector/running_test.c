@@ -95,7 +95,7 @@ static void test_older_after_takeover(void **state)
     struct message newer = message_of(1, 1, 2), older = newer, rest = newer;
     message_text(&newer, WIRE_FIELD_OUTPUT, "{\"n\":2}");
     message_text(&newer, WIRE_FIELD_METADATA, "{\"a\":2}");
-    put_later(&newer, WIRE_SPAN_OUTPUT, 0);
+    put_later(&newer, WIRE_SPAN_OUTPUT, 1000);
     tell_fields(1, 0, WIRE_SPAN_OUTPUT, WIRE_FIELD_OUTPUT, "newer");
     settle(c, 300);
     assert_non_null(the_span(2));
@@ -103,11 +103,11 @@ static void test_older_after_takeover(void **state)
     c = start_collector(&place);
     message_text(&older, WIRE_FIELD_OUTPUT, "{\"n\":1}");
     message_text(&older, WIRE_FIELD_METADATA, "{\"a\":1,\"b\":1}");
-    put_later(&older, WIRE_SPAN_OUTPUT, -2 * NS_PER_SEC);
-    put_later(&rest, WIRE_SPAN_END, 0);
+    put_later(&older, WIRE_SPAN_OUTPUT, -1000000);
+    put_later(&rest, WIRE_SPAN_END, 2000);
     older = message_of(1, 1, 0);
     message_text(&older, WIRE_FIELD_OUTPUT, "older");
-    put_later(&older, WIRE_SPAN_OUTPUT, -2 * NS_PER_SEC);
+    put_later(&older, WIRE_SPAN_OUTPUT, -1000000);
     tell_trace_end(&w, 1, 1);
     settle(c, 200);
     const struct span *s = the_span(2);
