@@ -237,6 +237,9 @@ void run_summary(struct run *r, bool answered)
     struct summary s = summarize(r, answered);
     if (s.own != NULL || s.newest != NULL)
         say(r, &s);
+    else if (s.calls > 0) /* by ids of their own requests */
+        fprintf(stderr, "llm-tracer: %lld call%s in traces of other programs · llm-tracer list\n",
+                (long long)s.calls, s.calls == 1 ? "" : "s");
     else
         say_nothing_captured(r, answered);
     trace_free(s.own);

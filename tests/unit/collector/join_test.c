@@ -769,6 +769,47 @@ static void test_killed(void **state)
     ring_writer_discard(&w);
 }
 
+/* Records of a call that was taken, and whose collector was killed before it gave them back. */
+static void test_records_come_again(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l, first;
+    ring_make(&w, &place, NULL);
+    begin_span(&w, WIRE_SPAN_LLM);
+    line_open(&l, &w, 1);
+    first = l;
+    ask_active(&l, "once", 1, 2);
+    line_answer(&l, "once");
+    killed_collector(400);
+    l = first;
+    ask_active(&l, "once", 1, 2); /* while the span runs */
+    line_answer(&l, "once");
+    killed_collector(400);
+    uint64_t asked = (uint64_t)clock_boot_ns();
+    end_all(&w);
+    killed_collector(400);
+    l = first;
+    char text[4096];
+    uint8_t ids[TRACE_ID_LEN + SPAN_ID_LEN];
+    struct wire_record head = head_of(&l, WIRE_DATA_OUT);
+    int n = make_request_with(text, sizeof(text), "", "once");
+    head.flags = WIRE_HAS_SPAN;
+    head.time = asked; /* and when it is finished */
+    id_fill(ids, TRACE_ID_LEN, 1);
+    id_fill(ids + TRACE_ID_LEN, SPAN_ID_LEN, 2);
+    assert_int_equal(ring_writer_put_data(&w, &head, ids, text, (size_t)n), 0);
+    line_answer(&l, "once");
+    struct collector *c = start_collector(&place);
+    settle(c, 700);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    assert_true(spans.items[0]->end_time != 0);
+    check_totals(1, 1, 20, 14);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* Nor are calls of a span that is finished told twice. */
 static void test_killed_behind_the_end(void **state)
 {
@@ -851,6 +892,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_goes_where_the_trace_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_killed_behind_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_records_come_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_its_process_dies, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
