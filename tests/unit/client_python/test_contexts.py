@@ -385,6 +385,22 @@ class Clients(Case):
         del client
         self.assertEqual([c[0] for c in self.fake.calls], ["new", "close"] * 2)
 
+    def test_closing_around_what_is_open(self):
+        client = SyncTracerClient(api_key="project-p")
+        with client.trace("t") as trace:
+            with trace.span("s", "tool") as span:
+                client.close()
+                self.assertEqual([c[0] for c in self.fake.calls], ["new", "flush"])
+                self.assertIsNone(client.create_trace("never"))
+                with span.span("inner", "tool") as inner:
+                    self.assertIsNotNone(inner.span_id)
+            client.close()
+        self.assertEqual([c[0] for c in self.fake.calls], ["new", "flush", "close"])
+        self.assertEqual(self.fake.traces[trace.trace_id]["done"], "waiting")
+        self.assertEqual(self.fake.spans[span.span_id]["done"], "waiting")
+        with trace.span("after all", "tool") as late:
+            self.assertIsNone(late.span_id)
+
     def test_switched_off_by_the_program(self):
         client = SyncTracerClient(api_key="project-p")
         client.enabled = False

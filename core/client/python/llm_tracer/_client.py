@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from types import TracebackType
-from typing import Any, Dict, Optional, Type, TypeVar
+from typing import Any, Dict, Optional, Set, Type, TypeVar
 
 from . import _data, _library, _steps
 from ._contexts import Metadata, SyncTraceContextWrapper, Tags, TraceContext
@@ -70,6 +70,7 @@ class _Base:
 
     def _open(self) -> None:
         self._closed = self._switched_off = self._delivers = False
+        self._contexts: Set[int] = set()  # id() of those that are open
         self._handle: Optional[int] = None
         self._library = library = _library.get()
         if library is None:
@@ -95,7 +96,7 @@ class _Base:
 
     def _ready(self, what: str) -> "Optional[_library.Library]":
         """The library, unless nothing is to be recorded."""
-        if self._closed:
+        if self._closed and (self._handle is None or what == "create_trace"):
             _checked(what, _library.EENDED)
             return None
         return None if self._switched_off or self._handle is None else self._library
@@ -159,10 +160,28 @@ class _Base:
     def _flush(self, timeout: Optional[float]) -> bool:
         """Waits."""
         library, handle = self._library, self._handle
-        if library is None or handle is None or self._closed:
+        if library is None or handle is None:
             return False
         limit = -1 if timeout is None else int(_seconds(timeout) * 1000)
         return bool(library.flush(handle, limit) == _library.OK)
+
+    # No lock: one that another thread holds when the process forks stays so in the child. Adding to
+    # a set is whole; whoever comes second, the close or the last context, sees the other.
+
+    def _entered(self, context: object) -> None:
+        """What is open when the client is closed may still be used and ended."""
+        self._contexts.add(id(context))
+
+    def _left(self, context: object) -> None:
+        self._contexts.discard(id(context))
+        if self._closed and not self._contexts:
+            self._release()
+
+    def _close(self) -> None:
+        """No more traces. The library's client goes with the last context."""
+        self._closed = True
+        if not self._contexts:
+            self._release()
 
     def _release(self) -> None:
         """Ends the library's client. One in synchronous mode waits first."""
@@ -180,7 +199,8 @@ class _Base:
 
     def __getstate__(self) -> Dict[str, Any]:
         """For a process that is spawned: the settings. It gets a client of its own."""
-        return {k: v for k, v in vars(self).items() if k not in ("_handle", "_library")}
+        left = ("_handle", "_library", "_contexts")
+        return {k: v for k, v in vars(self).items() if k not in left}
 
     def __setstate__(self, state: Dict[str, Any]) -> None:
         vars(self).update(state)
@@ -254,7 +274,13 @@ class TracerClient(_Base):
                 done.set_result(result)
 
         def wait() -> None:
-            result = self._flush(timeout)
+            result = False
+            try:
+                result = self._flush(timeout)
+            finally:
+                answer(result)
+
+        def answer(result: bool) -> None:
             try:
                 loop.call_soon_threadsafe(tell, result)
             except RuntimeError:  # the loop was closed meanwhile
@@ -266,9 +292,8 @@ class TracerClient(_Base):
         return await done
 
     async def close(self) -> None:
-        """Ends the client; what is open in it is ended by the collector when the process ends.
-        With a key, waits until the service has what was recorded (see flush). Again: does
-        nothing."""
+        """Ends the client: no new traces; what is open may still be used and ended. With a key, waits
+        until the service has what was recorded (see flush). Again: does nothing."""
         if self._closed:
             return
         try:
@@ -277,7 +302,7 @@ class TracerClient(_Base):
         except Exception as error:  # no asyncio loop, no thread to be had
             warn_once("close", f"close() did not wait for the delivery ({error!r})")
         finally:
-            self._release()
+            self._close()
 
     async def __aenter__(self: _Client) -> _Client:
         return self
@@ -332,9 +357,13 @@ class SyncTracerClient(_Base):
         return self._flush(timeout)
 
     def close(self) -> None:
-        """Ends the client; waits until the service has what was recorded, at most timeout seconds.
-        Again: does nothing."""
-        self._release()
+        """Ends the client: no new traces; what is open may still be used and ended. Waits until the
+        service has what was recorded, at most timeout seconds. Again: does nothing."""
+        if self._closed:
+            return
+        if self._contexts and self.enabled:
+            self._flush(None)
+        self._close()
 
     def __enter__(self: _Client) -> _Client:
         return self

@@ -72,7 +72,13 @@ class _Context:
             self._ended = False
             self._clear()
         self._generation = _active.generation
+        self._client._entered(self)
         return True
+
+    def _not_entered(self) -> None:
+        """What began it was broken off."""
+        self._entered -= 1
+        self._client._left(self)
 
     def _clear(self) -> None:
         """Forgets what was set, for another use."""
@@ -82,7 +88,7 @@ class _Context:
         if self.trace_id is not None:
             self._entry = _active.enter(self.trace_id, span_id)
 
-    def _leaving(self) -> bool:
+    def _leaving(self, error: Optional[BaseException]) -> bool:
         """Whether this ends it."""
         if self._entered == 0:
             return False
@@ -90,10 +96,19 @@ class _Context:
         if self._entered > 0:
             return False
         self._ended = True
+        if error is not None:
+            self._broke(_data.error_text(error))
         if self._entry is not None:
             _active.leave(self._entry)
             self._entry = None
-        return self._generation == _active.generation
+        return True
+
+    def _own(self, known: Optional[str]) -> bool:
+        """Whether it is this process's to complete."""
+        return known is not None and self._generation == _active.generation
+
+    def _broke(self, text: str) -> None:
+        """An exception leaves the block."""
 
     def _open(self, what: str) -> bool:
         if self._ended:
@@ -126,10 +141,8 @@ class _Trace(_Context):
         self.trace_id = _id(trace_id)
         self._opened(None)
 
-    def _end(self, error: Optional[BaseException]) -> bool:
-        if error is not None and self._entered == 1:
-            self._output = f"Error: {_data.error_text(error)}"
-        return self._leaving() and self.trace_id is not None
+    def _broke(self, text: str) -> None:
+        self._output = f"Error: {text}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r} trace_id={self.trace_id!r}>"
@@ -186,10 +199,8 @@ class _Span(_Context):
         if self.span_id is not None:
             self._opened(self.span_id)
 
-    def _end(self, error: Optional[BaseException]) -> bool:
-        if error is not None and self._entered == 1:
-            self._output["error"] = self._output["error"] or _data.error_text(error)
-        return self._leaving() and self.span_id is not None
+    def _broke(self, text: str) -> None:
+        self._output["error"] = self._output["error"] or text
 
     def _place(self) -> Dict[str, Any]:
         return dict(self._arguments, parent_span_id=self.parent_span_id)
@@ -217,16 +228,21 @@ class TraceContext(_Trace):
             trace_id = self._given or await _quietly_async(
                 "create_trace", self._client.create_trace, self.name, **self._arguments)
         except BaseException:
-            self._entered -= 1
+            self._not_entered()
             raise
         self._begun(trace_id)
         return self
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                         traceback: Optional[TracebackType]) -> None:
-        if self._end(error):
-            await _quietly_async("complete_trace", self._client.complete_trace, self.trace_id,
-                                 output=self._output)
+        if not self._leaving(error):
+            return
+        try:
+            if self._own(self.trace_id):
+                await _quietly_async("complete_trace", self._client.complete_trace, self.trace_id,
+                                     output=self._output)
+        finally:
+            self._client._left(self)
 
 
 class SpanContext(_Span):
@@ -249,16 +265,21 @@ class SpanContext(_Span):
                                                self.trace_id, self.name, self.span_type,
                                                **self._place())
         except BaseException:
-            self._entered -= 1
+            self._not_entered()
             raise
         self._begun(span_id)
         return self
 
     async def __aexit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                         traceback: Optional[TracebackType]) -> None:
-        if self._end(error):
-            await _quietly_async("complete_span", self._client.complete_span, self.span_id,
-                                 **self._output)
+        if not self._leaving(error):
+            return
+        try:
+            if self._own(self.span_id):
+                await _quietly_async("complete_span", self._client.complete_span, self.span_id,
+                                     **self._output)
+        finally:
+            self._client._left(self)
 
 
 class SyncTraceContextWrapper(_Trace):
@@ -279,16 +300,21 @@ class SyncTraceContextWrapper(_Trace):
             trace_id = self._given or _quietly("create_trace", self._client.create_trace,
                                                self.name, **self._arguments)
         except BaseException:
-            self._entered -= 1
+            self._not_entered()
             raise
         self._begun(trace_id)
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
-        if self._end(error):
-            _quietly("complete_trace", self._client.complete_trace, self.trace_id,
-                     output=self._output)
+        if not self._leaving(error):
+            return
+        try:
+            if self._own(self.trace_id):
+                _quietly("complete_trace", self._client.complete_trace, self.trace_id,
+                         output=self._output)
+        finally:
+            self._client._left(self)
 
 
 class SyncSpanContextWrapper(_Span):
@@ -311,12 +337,18 @@ class SyncSpanContextWrapper(_Span):
                 span_id = _quietly("create_span", self._client.create_span, self.trace_id,
                                    self.name, self.span_type, **self._place())
         except BaseException:
-            self._entered -= 1
+            self._not_entered()
             raise
         self._begun(span_id)
         return self
 
     def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
                  traceback: Optional[TracebackType]) -> None:
-        if self._end(error):
-            _quietly("complete_span", self._client.complete_span, self.span_id, **self._output)
+        if not self._leaving(error):
+            return
+        try:
+            if self._own(self.span_id):
+                _quietly("complete_span", self._client.complete_span, self.span_id,
+                         **self._output)
+        finally:
+            self._client._left(self)

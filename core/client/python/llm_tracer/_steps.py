@@ -173,7 +173,7 @@ def install() -> None:
     if len(sys.modules) == _modules:
         return
     _modules = len(sys.modules)
-    for name in [name for name in _left if name in sys.modules]:
+    for name in [name for name in list(_left) if name in sys.modules]:
         module = sys.modules.get(name)
         if getattr(getattr(module, "__spec__", None), "_initializing", False):
             _modules = 0
