@@ -275,7 +275,8 @@ static void tell_span(struct ring *r, struct api_message *m, int64_t time,
     struct explicit_span *es = map_get(&d->spans, m->head.span_id, SPAN_ID_LEN);
     if (es == NULL)
         es = explicit_new(r, m->head.span_id);
-    if (es == NULL || es->over || (es->ended && time > es->end_time)) {
+    bool late = es != NULL && es->ended && time > es->end_time && m->type != WIRE_SPAN_BEGIN;
+    if (es == NULL || es->over || late) {
         if (es != NULL && !r->explicit.met) /* else an earlier collector may have seen it in time */
             r->collector->totals.api_late++;
         release_all(kept);

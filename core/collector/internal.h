@@ -287,7 +287,8 @@ struct collector {
     size_t read_bytes; /* of the current round */
     uint32_t rings_seen;
     int64_t now, scanned, housekept, swept, active, started, told;
-    int64_t predecessor; /* wall ns: the last word of the collector before; 0: none */
+    int64_t boot_to_wall; /* of rings whose processes share our clocks; 0: none yet */
+    int64_t predecessor;  /* wall ns: the last word of the collector before; 0: none */
     uint64_t round;
     size_t flush_count; /* that wait, of all rings */
     int64_t flushed;    /* boot ns: when the last one came */

@@ -16,7 +16,27 @@
 #define ALIVE_NS_BUSY NS_PER_SEC
 #define ROWS_NS       NS_PER_SEC /* between two rewrites of a ring's row */
 #define CORRUPT_TRIES 64
+#define CLOCK_STEP    (10 * NS_PER_MS)    /* the wall clock was set, not only kept in time */
 #define TIME_MAX      (UINT64_C(1) << 61) /* 73 years after the boot */
+
+static bool is_near(int64_t a, int64_t b)
+{
+    return a - b < CLOCK_STEP && b - a < CLOCK_STEP;
+}
+
+/* Wall times of several processes, and of several collectors, are compared: to work out the offset
+ * anew for each would put them into another order than they were. */
+static void settle_clock(struct ring *r)
+{
+    int64_t *ours = &r->collector->boot_to_wall, *its = &r->process.boot_to_wall;
+    if (r->boot_to_wall != 0)
+        *its = r->boot_to_wall;
+    else if (is_near(*its, *ours))
+        *its = *ours;
+    if (*its != *ours && !is_near(*ours, clock_boot_to_wall()) &&
+        is_near(*its, clock_boot_to_wall()))
+        *ours = *its;
+}
 
 static void on_process(struct ring *r, const struct wire_record *head, const uint8_t *payload)
 {
@@ -24,8 +44,7 @@ static void on_process(struct ring *r, const struct wire_record *head, const uin
     if (r->has_process || process_read(&r->process, payload, head->length) != ERR_OK)
         return;
     r->has_process = true;
-    if (r->boot_to_wall != 0)
-        r->process.boot_to_wall = r->boot_to_wall;
+    settle_clock(r);
     r->depot = depot_get(c, r->process.data_dir);
     process_resolve(&r->process, r);
     run_joined(c, r->process.run_trace);
