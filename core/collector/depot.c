@@ -331,6 +331,8 @@ static int write_all(struct depot *d, int64_t before)
     int err = put_traces(d, false);
     if (err == ERR_OK)
         err = explicit_put(d, before);
+    if (err == ERR_OK && d->settle)
+        err = inside_put(d);
     if (err == ERR_OK)
         err = put_spans(d);
     if (err == ERR_OK)
@@ -382,7 +384,8 @@ static void written(struct depot *d, int64_t before)
 static bool needs_write(struct depot *d, int64_t before)
 {
     struct collector *c = d->collector;
-    if (d->span_count > 0 || d->trace_count > 0 || explicit_due(d, before))
+    if (d->span_count > 0 || d->trace_count > 0 || explicit_due(d, before) ||
+        (d->settle && d->joined != NULL))
         return true;
     for (struct call *call = d->fresh; call != NULL; call = call->next)
         if (call->began <= before)

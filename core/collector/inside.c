@@ -337,3 +337,12 @@ void inside_look(struct depot *d)
             j->es->holds = 0; /* join_finish takes what there is */
     }
 }
+
+int inside_put(struct depot *d)
+{
+    int err = ERR_OK;
+    for (struct joined *j = d->joined; j != NULL && err == ERR_OK; j = j->next)
+        if (j->es->ended && j->open != NULL)
+            err = explicit_put_chain(d, j->es->span_id);
+    return err;
+}

@@ -447,6 +447,8 @@ void inside_left(struct joined *j);
 void inside_end(struct call *call);
 /* What was said since is shown, and spans that have waited long enough for their calls go on. */
 void inside_look(struct depot *d);
+/* Puts spans that have ended and wait for their calls, as running. */
+int inside_put(struct depot *d);
 
 /* flush.c */
 void ring_flush(struct ring *r, const struct wire_record *head, const uint8_t *payload,

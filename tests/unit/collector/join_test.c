@@ -508,6 +508,37 @@ static void test_waits_for_its_call(void **state)
     ring_writer_discard(&w);
 }
 
+/* A flush does not wait for the call as well: what is known is stored. */
+static void test_flushed_while_it_waits(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    begin_span(&w, WIRE_SPAN_LLM);
+    line_open(&l, &w, 1);
+    ask_active(&l, "slow", 1, 2);
+    end_all(&w);
+    tell_flush(&w, 1, 0, 8);
+    for (int i = 0; i < 50 && flushed_in(&w, 0) == 0; i++) /* sooner than a group is old */
+        collector_step(c);
+    assert_int_equal(flushed_in(&w, 0), 8);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    assert_int_equal(span_numbered(2)->end_time, 0);
+    assert_string_equal(span_numbered(2)->request_model, "gpt-4o");
+    spans_free(&spans);
+    line_answer(&l, "at last");
+    settle(c, 500);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    assert_string_equal(answer_of(span_numbered(2)), "at last");
+    assert_true(span_numbered(2)->end_time != 0);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* ... but not for ever; when the call ends after all it makes no span. */
 static void test_waits_only_so_long(void **state)
 {
@@ -884,6 +915,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_embeddings_are_children, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_begin_comes_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_for_its_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_flushed_while_it_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_waits_only_so_long, setup, teardown),
         cmocka_unit_test_setup_teardown(test_after_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_running, setup, teardown),
