@@ -43,18 +43,25 @@ class HttpClient:
         await self.send("PATCH", f"/api/traces/{trace}/complete", {"output": "done"})
 
 
-def microseconds(begin, count):
-    return (time.perf_counter() - begin) / count * 1e6
+class Watch:
+    """Wall time and this thread's CPU time, for each of count."""
+
+    def __init__(self):
+        self.wall, self.cpu = time.perf_counter(), time.thread_time()
+
+    def read(self, count):
+        return {"wall": (time.perf_counter() - self.wall) / count * 1e6,
+                "cpu": (time.thread_time() - self.cpu) / count * 1e6}
 
 
 async def run_http(count):
     client = HttpClient(os.environ["TRACER_URL"], os.environ["TRACER_API_KEY"])
     for _ in range(WARM_UP):
         await client.traced_call()
-    begin = time.perf_counter()
+    watch = Watch()
     for _ in range(count):
         await client.traced_call()
-    return {"call": microseconds(begin, count)}
+    return watch.read(count)
 
 
 async def run_async(count):
@@ -69,10 +76,10 @@ async def run_async(count):
     async with TracerClient(timeout=20) as client:
         for _ in range(WARM_UP):
             await traced_call(client)
-        begin = time.perf_counter()
+        watch = Watch()
         for _ in range(count):
             await traced_call(client)
-        return {"call": microseconds(begin, count)}
+        return watch.read(count)
 
 
 async def run_sync(count):
@@ -87,10 +94,10 @@ async def run_sync(count):
     with SyncTracerClient(timeout=20) as client:
         for _ in range(WARM_UP):
             traced_call(client)
-        begin = time.perf_counter()
+        watch = Watch()
         for _ in range(count):
             traced_call(client)
-        return {"call": microseconds(begin, count)}
+        return watch.read(count)
 
 
 async def run_step(count):
@@ -99,10 +106,10 @@ async def run_step(count):
     from llm_tracer import TracerClient
 
     async def steps():
-        begin = time.perf_counter()
+        watch = Watch()
         for _ in range(count):
             await asyncio.sleep(0)
-        return microseconds(begin, count)
+        return watch.read(count)["cpu"]
 
     async def in_a_span():
         async with client.trace("t"):
@@ -147,15 +154,17 @@ def bench(options, box):
 
     def middle(pick):
         cut = statistics.quantiles([pick(r) for r in runs], n=4)
-        return f"{cut[1]:10.2f}  [{cut[0]:.2f} .. {cut[2]:.2f}] us"
+        return f"{cut[1]:9.2f}  [{cut[0]:.2f} .. {cut[2]:.2f}] us"
 
     for name, kind in (("httpx, four round trips", "http"), ("TracerClient", "async"),
                        ("TracerClient, preloaded", "preload"),
                        ("SyncTracerClient (waits for the service)", "sync")):
-        print(f"python: traced call, {name:42} {middle(lambda r: r[kind]['call'])}")
-    ratio = statistics.median(r["http"]["call"] / r["async"]["call"] for r in runs)
-    print(f"python: httpx costs {ratio:.0f} times what TracerClient does")
-    print(f"python: step of an idle loop                             "
+        print(f"python: traced call, {name:42} wall {middle(lambda r: r[kind]['wall'])}, "
+              f"CPU {middle(lambda r: r[kind]['cpu'])}")
+    for clock in ("wall", "cpu"):
+        ratio = statistics.median(r["http"][clock] / r["async"][clock] for r in runs)
+        print(f"python: httpx takes {ratio:.0f} times the {clock} of TracerClient")
+    print(f"python: step of an idle loop, CPU                        "
           f"{middle(lambda r: r['step']['before'])}")
     print(f"python: added to it once a trace was begun               "
           f"{middle(lambda r: r['step']['after'] - r['step']['before'])}")
