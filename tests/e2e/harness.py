@@ -94,12 +94,10 @@ class Sandbox:
             self.start_collector()
 
     def start_collector(self, env=None):
-        self.collector_log = open(os.path.join(self.dir, "collector.log"), "a",
-                                  encoding="utf-8")
-        self.collector = subprocess.Popen([PROGRAM, "collect", "--foreground"],
-                                          env=dict(self.env, **(env or {})),
-                                          stderr=self.collector_log,
-                                          stdout=subprocess.DEVNULL)
+        with open(os.path.join(self.dir, "collector.log"), "ab") as log:
+            self.collector = subprocess.Popen([PROGRAM, "collect", "--foreground"],
+                                              env=dict(self.env, **(env or {})), stderr=log,
+                                              stdout=subprocess.DEVNULL)
         # Until it has the lock, the first ring of a bare LD_PRELOAD would start another one.
         wait_for(lambda: self.collector.poll() is not None or self.holds_lock(), 10,
                  "the collector starts")
@@ -151,8 +149,9 @@ class Sandbox:
         return json.loads(self.tool("status", "--json").stdout)
 
     def counters(self):
-        """What the collector counted since it began."""
-        return self.status()["collector"]["counters"]
+        """What the collector counted since it began; it tells once a second."""
+        return wait_for(lambda: self.status()["collector"].get("counters"), 10,
+                        "the collector tells its counters")
 
     def traces(self):
         done = self.tool("list", "--json", "--limit", "1000000")
