@@ -213,7 +213,10 @@ void process_resolve(struct process *p, struct ring *r)
     while (p->destination_count < p->wanted_count) {
         size_t i = p->destination_count;
         int64_t id = 0;
-        if (store_destination(r->depot->store, &p->wanted[i], p->keys[i], &id) != ERR_OK)
+        int err = store_destination(r->depot->store, &p->wanted[i], p->keys[i], &id);
+        if (err == ERR_BAD) /* a key that is none: nothing is delivered, and nobody else waits */
+            id = 0;
+        else if (err != ERR_OK)
             return;
         if (p->keys[i] != NULL)
             explicit_bzero(p->keys[i], strlen(p->keys[i]));

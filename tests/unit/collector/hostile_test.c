@@ -165,6 +165,28 @@ static void test_truncated(void **state)
     ring_writer_discard(&good);
 }
 
+/* A key that can be none keeps nobody's spans from the store. */
+static void test_odd_key(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"url=http://127.0.0.1:9", "key=project-a\nb", NULL};
+    struct ring_writer w = {0}, good = {0};
+    struct line l, m;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, texts);
+    ring_make(&good, &place, NULL);
+    line_open(&l, &w, 1);
+    line_call(&l, "odd");
+    line_open(&m, &good, 1);
+    line_call(&m, "other");
+    settle(c, 200);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 2);
+    collector_free(c);
+    ring_writer_discard(&w);
+    ring_writer_discard(&good);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +194,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_odd_process, setup, teardown),
         cmocka_unit_test_setup_teardown(test_files_that_are_no_rings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_odd_key, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,6 +303,20 @@ static void test_ceiling(void **state)
     span_free(s);
 }
 
+/* What a collector remembers of a span is nobody else's. */
+static void test_state_is_not_printed(void **state)
+{
+    (void)state;
+    struct span *s = span_new();
+    struct buf text;
+    buf_init(&text, 1000);
+    s->state = strdup("secret");
+    assert_int_equal(span_print(s, &text), ERR_OK);
+    assert_null(strstr(buf_str(&text), "secret"));
+    buf_release(&text);
+    span_free(s);
+}
+
 /* A sealed span prints what it printed before, whatever became of its values. */
 static void test_sealed(void **state)
 {
@@ -338,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_state_is_not_printed),
         cmocka_unit_test(test_sealed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
