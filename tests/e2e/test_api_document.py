@@ -55,7 +55,7 @@ class Document(api.ApiTest):
         self.both(self.command("sync"), "sync", expected.sync(), stdout="")
 
     def serve_chat(self, loop, preload):
-        """The application names its service, https://tracing.myapp.com: here that is this test's."""
+        """The application names its service, https://tracing.myapp.com: here that is ours."""
         certificate = harness.certificate(TRACING_HOST)
         authority = {"SSL_CERT_FILE": certificate[0]}
         self.box.kill_collector()

@@ -2,6 +2,7 @@
 local store and at the service, with and without the preload."""
 
 import os
+import re
 import subprocess
 import unittest
 
@@ -100,6 +101,17 @@ class Python(api.ApiTest):
                                         os.path.join(api.EXAMPLES, "python"))
                     self.check(expected.chat_service(api.REQUESTS), "chat_service", preload)
                     self.fresh()
+
+
+class Readme(unittest.TestCase):
+    def test_programs(self):
+        """What the README shows of a program is the program."""
+        text = api.read(os.path.join(harness.ROOT, "README.md"))
+        shown = [(m.group(1), re.search(r"^```\w+\n(.*?)^```$", text[m.end():], re.M | re.S).group(1))
+                 for m in re.finditer(r"`(tests/e2e/examples/[^`]+)`", text)]
+        self.assertGreaterEqual(len([path for path, _ in shown if path.endswith(".c")]), 2)
+        for path, program in shown:
+            self.assertEqual(program, api.read(os.path.join(harness.ROOT, path)), path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """64 threads, each with its own 1,000 traces by hand at the same time, and 100 asyncio tasks: every
-span is under its right parent, calls joined the right spans, all figures are those that the provider
-told.
+span is under its right parent, calls joined the right spans, all figures are those that the
+provider told.
 
 TRACER_LOAD_TRACES is the number of traces a thread."""
 

@@ -1,5 +1,4 @@
-"""The explicit API in trouble: no key, no service, no collector, no room, processes that are killed.
-The program's output and exit code stay what they are, and nothing is lost that need not be."""
+"""The explicit API in trouble: no key, no service, no collector, no room, processes that die. The program's output and exit code stay what they are, and nothing is lost that need not be."""
 
 import functools
 import json
@@ -112,7 +111,7 @@ class Trouble(api.ApiTest):
 
     @each()
     def test_service_is_down(self, name, program, preload):
-        """Nobody waits for it but a synchronous client, within its timeout; then it arrives once."""
+        """Only a synchronous client waits for it, within its timeout; then all arrives once."""
         self.server.close()
         began = time.monotonic()
         self.run_case(program, "work", "3", "0", warnings=1 if name == "sync" else 0)
