@@ -66,6 +66,9 @@ const struct option_entry option_table[OPTION_COUNT] = {
     [OPTION_TRACER_BUILD_DIR] = {"TRACER_BUILD_DIR", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
                                  "Build folder in which llm-trace looks for the program and the "
                                  "preloaded object."},
+    [OPTION_TRACER_LIBRARY] = {"TRACER_LIBRARY", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
+                               "Path of the libllmtracer.so that the Python package loads; its "
+                               "own copy when unset."},
     [OPTION_TRACER_LOG_LEVEL] = {"TRACER_LOG_LEVEL", OPTION_CHOICE, "warn", 0, 0,
                                  "error|warn|info|debug", NULL, "How much the collector logs."},
 };
