@@ -102,7 +102,8 @@ static void finish(struct explicit_span *es, struct ring *r)
 
 static bool is_through(const struct explicit_span *es, const struct ring *r)
 {
-    return r->explicit.pressed || r->polls >= es->end_polls + WHOLE_POLLS;
+    uint64_t enough = r->explicit.pressed ? WHOLE_POLLS - 1 : WHOLE_POLLS;
+    return r->polls >= es->end_polls + enough;
 }
 
 static void finish_ended(struct ring *r, bool all)

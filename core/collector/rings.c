@@ -16,6 +16,7 @@
 #define ALIVE_NS_BUSY NS_PER_SEC
 #define ROWS_NS       NS_PER_SEC /* between two rewrites of a ring's row */
 #define CORRUPT_TRIES 64
+#define PRESSED_TURNS 16
 #define CLOCK_STEP    (10 * NS_PER_MS)    /* the wall clock was set, not only kept in time */
 #define TIME_MAX      (UINT64_C(1) << 61) /* 73 years after the boot */
 
@@ -182,10 +183,13 @@ void ring_service(struct ring *r)
     bool whole = false;
     look_alive(r, 0);
     bool was_alive = r->alive;
-    if (!r->failed && !ring_poll(r, &records, &whole)) {
-        log_warn("ring %s cannot be read any more", r->name);
-        r->failed = true;
-    }
+    /* What is kept of a ring that runs short is given back once all of it was seen. */
+    const unsigned turns = r->explicit.pressed ? PRESSED_TURNS : 1;
+    for (unsigned i = 0; i < turns && !whole && !r->failed; i++)
+        if (!ring_poll(r, &records, &whole)) {
+            log_warn("ring %s cannot be read any more", r->name);
+            r->failed = true;
+        }
     if (r->failed || whole || !ring_reader_pending(r->reader)) {
         r->polls++;
         if (r->waiting != NULL)

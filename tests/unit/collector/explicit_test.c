@@ -125,7 +125,7 @@ static void test_first_end_wins(void **state)
     settle(c, 100);
     tell_fields(1, 2, WIRE_SPAN_ERROR, WIRE_FIELD_ERROR, "much later");
     tell_span_end(&w, 1, 1, 2);
-    settle(c, 2500);
+    settle(c, 400);
     const struct span *s = the_span(2);
     int64_t n = 0;
     assert_true(json_get_int(s->output_data, "end", &n));
