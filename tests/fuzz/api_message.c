@@ -43,7 +43,7 @@ static void check_tags(const json *tags)
 {
     MUST(json_is_array(tags) && json_length(tags) <= API_TAGS_MAX);
     for (const json *tag = json_first(tags); tag != NULL; tag = json_next(tag))
-        check_text(json_text(tag), 4 * API_TAG_MAX);
+        check_text(json_text(tag), (size_t)4 * API_TAG_MAX);
 }
 
 static void check(const struct api_message *m)
@@ -52,7 +52,7 @@ static void check(const struct api_message *m)
                                 WIRE_FIELD_SESSION_ID};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (api_has(m, texts[i]))
-            check_text(m->value[texts[i]].text, 4 * API_NAME_MAX);
+            check_text(m->value[texts[i]].text, (size_t)4 * API_NAME_MAX);
     if (api_has(m, WIRE_FIELD_ERROR))
         check_text(m->value[WIRE_FIELD_ERROR].text, API_TEXT_MAX);
     if (api_has(m, WIRE_FIELD_PROJECT_ID))
