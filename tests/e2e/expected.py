@@ -272,6 +272,9 @@ def check_store(test, box, expected, preload):
     found = [box.trace(t["trace_id"]) for t in box.traces()]
     Comparison(test, preload, local=True).traces(expected, found)
     for trace, spans in found:
+        shown = box.tool("show", trace["trace_id"], "--messages", env={"COLUMNS": "200"}).stdout
+        for text in [trace["name"]] + [s["name"] for s in spans]:
+            test.assertIn(text, shown)
         for span in spans:
             test.assertEqual(span["trace_id"], trace["trace_id"])
     if preload:

@@ -107,7 +107,8 @@ class Readme(unittest.TestCase):
     def test_programs(self):
         """What the README shows of a program is the program."""
         text = api.read(os.path.join(harness.ROOT, "README.md"))
-        shown = [(m.group(1), re.search(r"^```\w+\n(.*?)^```$", text[m.end():], re.M | re.S).group(1))
+        block = re.compile(r"^```\w+\n(.*?)^```$", re.M | re.S)
+        shown = [(m.group(1), block.search(text, m.end()).group(1))
                  for m in re.finditer(r"`(tests/e2e/examples/[^`]+)`", text)]
         self.assertGreaterEqual(len([path for path, _ in shown if path.endswith(".c")]), 2)
         for path, program in shown:

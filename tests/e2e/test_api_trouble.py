@@ -1,4 +1,5 @@
-"""The explicit API in trouble: no key, no service, no collector, no room, processes that die. The program's output and exit code stay what they are, and nothing is lost that need not be."""
+"""The explicit API in trouble: no key, no service, no collector, no room, processes that die. The
+program's output and exit code stay what they are, and nothing is lost that need not be."""
 
 import functools
 import json
