@@ -103,19 +103,22 @@ static int await_answer(const struct ring_header *header, const struct wire_api_
         const uint64_t seen = atomic_load_explicit(answer, memory_order_acquire);
         if (seen == flush->ticket)
             return LLMT_OK;
+        if (seen == WIRE_FLUSH_IN_VAIN(flush->ticket))
+            return LLMT_ETIMEDOUT;
         if (!rest(deadline, &step, low, (uint32_t)seen))
             return LLMT_ETIMEDOUT;
         (void)process_enter(); /* starts a collector when the last one died */
     }
 }
 
-int flush_wait(uint32_t client_number, int timeout_ms)
+int flush_wait(uint32_t client_number, int timeout_ms, bool patient)
 {
     const struct moment m = process_enter();
     if (!m.ring)
         return LLMT_ETIMEDOUT;
     const uint64_t deadline = m.now + (uint64_t)timeout_ms * MILLISECOND;
-    struct wire_api_flush flush = {.ticket = thread_random(thread_get(m.epoch)) | 1};
+    struct wire_api_flush flush = {.ticket = thread_random(thread_get(m.epoch)) | 1,
+                                   .flags = patient ? WIRE_FLUSH_PATIENT : 0};
     uint64_t step = SLEEP_FIRST;
     while ((flush.slot = take_slot(m.epoch, (uint32_t)(flush.ticket >> 32))) == RING_FLUSH_SLOTS)
         if (!rest(deadline, &step, NULL, 0))
@@ -131,7 +134,7 @@ int flush_sync(uint64_t client, uint32_t client_number, struct settings *setting
 {
     if (process_now() < atomic_load_explicit(&settings->no_waiting_till, memory_order_relaxed))
         return LLMT_ETIMEDOUT;
-    const int result = flush_wait(client_number, settings->timeout_ms);
+    const int result = flush_wait(client_number, settings->timeout_ms, false);
     if (result != LLMT_OK) {
         atomic_store_explicit(&settings->no_waiting_till, process_now() + NO_WAITING,
                               memory_order_relaxed);
@@ -151,6 +154,6 @@ int llmt_flush(llmt_client *client, int timeout_ms)
     if (!(c.flags & CLIENT_USED))
         return LLMT_OK;
     if (timeout_ms < 0)
-        timeout_ms = c.settings->timeout_ms;
-    return flush_wait(c.number, timeout_ms < TIMEOUT_MOST ? timeout_ms : TIMEOUT_MOST);
+        return flush_wait(c.number, c.settings->timeout_ms, false);
+    return flush_wait(c.number, timeout_ms < TIMEOUT_MOST ? timeout_ms : TIMEOUT_MOST, true);
 }

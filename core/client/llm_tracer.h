@@ -136,8 +136,9 @@ size_t llmt_client_get(const llmt_client *client, char what, char *out, size_t s
 int llmt_client_close(llmt_client *client);
 /* Waits until all that this client recorded before the call is in the local store and, when the
  * client has a key, at the service. timeout_ms: 0..600000 (0: only looks, so that it hardly ever is
- * LLMT_OK); negative: the client's own. LLMT_OK, LLMT_ETIMEDOUT (nothing is lost, it is delivered
- * later), LLMT_EENDED, LLMT_EDISABLED. Thread-safe. */
+ * LLMT_OK); negative: the client's own, and no longer than it takes to see that the service takes
+ * nothing. LLMT_OK, LLMT_ETIMEDOUT (nothing is lost, it is delivered later), LLMT_EENDED,
+ * LLMT_EDISABLED. Thread-safe. */
 int llmt_flush(llmt_client *client, int timeout_ms);
 
 /* --- traces ----------------------------------------------------------------------------------- */

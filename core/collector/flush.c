@@ -1,8 +1,9 @@
 /* Answers to WIRE_FLUSH records: a program waits until what it recorded is stored and delivered. A
  * flush goes through three stages: everything committed before it is read and made into spans; a
  * commit of the store that began after that; and what the outbox holds for the client's service at
- * that moment has left it. Its record is kept until then, so that a collector that takes over
- * answers it; one that nobody can wait for any more is forgotten. */
+ * that moment has left it, or the service takes nothing and the program would rather go on. Its
+ * record is kept until then, so that a collector that takes over answers it; one that nobody can
+ * wait for any more is forgotten. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ struct flush {
     uint64_t ticket;
     uint64_t time; /* of the record */
     uint32_t slot, client;
+    bool patient;
     struct kept kept;
     enum stage stage;
     uint64_t polls;   /* of the ring, when it was read */
@@ -78,6 +80,7 @@ void ring_flush(struct ring *r, const struct wire_record *head, const uint8_t *p
                         .time = head->time,
                         .slot = wanted.slot,
                         .client = about.client,
+                        .patient = (wanted.flags & WIRE_FLUSH_PATIENT) != 0,
                         .kept = k,
                         .polls = r->polls,
                         .arrived = r->collector->now};
@@ -124,9 +127,13 @@ static bool step(struct ring *r, struct flush *f)
         return false;
     f->looked = now;
     int64_t to = client_service(r, f->client);
-    if (to != 0 && !is_delivered(f, d, to))
-        return false;
-    return ring_reader_flushed(r->reader, f->slot, f->ticket) == ERR_OK || r->failed;
+    uint64_t answer = f->ticket;
+    if (to != 0 && !is_delivered(f, d, to)) {
+        if (f->patient || d->queue == NULL || !export_failing(d->queue, to))
+            return false;
+        answer = WIRE_FLUSH_IN_VAIN(f->ticket);
+    }
+    return ring_reader_flushed(r->reader, f->slot, answer) == ERR_OK || r->failed;
 }
 
 void flushes_look(struct collector *c)

@@ -85,6 +85,9 @@ void export_wake(struct export_queue *q);
 /* True while entries wait that could still be delivered soon (not blocked, not backing off for more
  * than a minute). Thread-safe. */
 bool export_pending(struct export_queue *q);
+/* True while the destination takes nothing: it refuses the key, or has failed more than once in a
+ * row and is left alone for a while. Thread-safe. */
+bool export_failing(struct export_queue *q, int64_t destination);
 /* Stops: finishes the requests in flight, at most timeout_ms, then breaks them off. Entries stay in
  * the outbox. Frees the queue. */
 void export_stop(struct export_queue *q, int64_t timeout_ms);

@@ -150,6 +150,19 @@ bool export_pending(struct export_queue *q)
     return pending;
 }
 
+/* The pause after a first failure may be waited out; later ones are longer. */
+bool export_failing(struct export_queue *q, int64_t destination)
+{
+    bool failing = false;
+    pthread_mutex_lock(&q->lock);
+    int64_t soon = clock_boot_ns() + q->timing.retry_min * NS_PER_MS * 5 / 4;
+    for (size_t i = 0; i < q->lane_count; i++)
+        if (q->lanes[i]->id == destination)
+            failing = q->lanes[i]->blocked || q->lanes[i]->next > soon;
+    pthread_mutex_unlock(&q->lock);
+    return failing;
+}
+
 void export_stop(struct export_queue *q, int64_t timeout_ms)
 {
     if (q == NULL)

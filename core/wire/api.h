@@ -90,12 +90,16 @@ struct wire_api_field {
 };
 
 /* WIRE_FLUSH: when all records committed before this one are stored, and those of the client
- * delivered to its service, the collector writes `ticket` to the ring header's flushed[slot]. */
+ * delivered to its service, the collector writes `ticket` to the ring header's flushed[slot]. When
+ * they are stored and the service takes nothing at present, it writes WIRE_FLUSH_IN_VAIN(ticket),
+ * unless that is waited out. */
 struct wire_api_flush {
-    uint64_t ticket; /* never 0, never used twice in a ring */
+    uint64_t ticket; /* odd, never used twice in a ring */
     uint32_t slot;   /* below RING_FLUSH_SLOTS */
-    uint32_t zero;
+    uint32_t flags;
 };
+#define WIRE_FLUSH_PATIENT         0x01 /* a service that takes nothing may take it later */
+#define WIRE_FLUSH_IN_VAIN(ticket) ((ticket) ^ 1)
 
 _Static_assert(sizeof(struct wire_api_head) == 40, "no padding");
 _Static_assert(sizeof(struct wire_api_field) == 8, "no padding");

@@ -5,7 +5,7 @@
 
 #include "client/settings.h"
 
-static _Atomic bool stop, answers;
+static _Atomic bool stop, answers, in_vain;
 static _Atomic unsigned answered, open_tickets;
 static _Atomic uint32_t last_client;
 static struct ring_reader *reader;
@@ -22,9 +22,13 @@ static int answer(void *user, const struct wire_record *head, const uint8_t *pay
     assert_int_equal(head->length, sizeof(api) + sizeof(flush));
     memcpy(&api, payload, sizeof(api));
     memcpy(&flush, payload + sizeof(api), sizeof(flush));
-    assert_true(flush.ticket != 0 && flush.slot < RING_FLUSH_SLOTS && flush.zero == 0);
+    assert_true(flush.ticket % 2 == 1 && flush.slot < RING_FLUSH_SLOTS);
     last_client = api.client;
-    if (answers) {
+    if (in_vain && flush.flags != WIRE_FLUSH_PATIENT) {
+        assert_int_equal(flush.flags, 0);
+        assert_int_equal(ring_reader_flushed(reader, flush.slot, WIRE_FLUSH_IN_VAIN(flush.ticket)),
+                         0);
+    } else if (answers) {
         answered++; /* first: the answer wakes who looks at it */
         assert_int_equal(ring_reader_flushed(reader, flush.slot, flush.ticket), 0);
     } else {
@@ -181,6 +185,27 @@ static void sync_gives_up_for_a_while(void **state)
     finish();
 }
 
+/* A service that takes nothing is not waited for, except by who asks for it. */
+static void in_vain_is_told(void **state)
+{
+    (void)state;
+    told_forget_warnings();
+    in_vain = true;
+    start(true);
+    llmt_client *client = sync_client("project-v", 600000);
+    llmt_trace *trace = llmt_trace_begin(client, "t", NULL);
+    assert_int_equal(llmt_span_end(llmt_span_begin(trace, "s", "llm", NULL)), LLMT_ETIMEDOUT);
+    assert_int_equal(llmt_flush(client, -1), LLMT_ETIMEDOUT);
+    assert_int_equal(answered, 0);
+    assert_int_equal(llmt_flush(client, 600000), LLMT_OK);
+    assert_int_equal(answered, 1);
+    assert_int_equal(llmt_trace_end(trace), LLMT_ETIMEDOUT); /* no waiting for a while */
+    assert_int_equal(told_warning_count, 1);
+    llmt_client_close(client);
+    finish();
+    in_vain = false;
+}
+
 static void *flush_often(void *client)
 {
     for (int i = 0; i < 10; i++)
@@ -265,7 +290,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_to_wait_for),       cmocka_unit_test(flush_waits_for_the_answer),
         cmocka_unit_test(flush_is_bounded),          cmocka_unit_test(sync_waits_at_every_end),
-        cmocka_unit_test(sync_gives_up_for_a_while), cmocka_unit_test(many_wait_at_once),
+        cmocka_unit_test(sync_gives_up_for_a_while), cmocka_unit_test(in_vain_is_told),
+        cmocka_unit_test(many_wait_at_once),
     };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(full_ring_is_waited_for),

@@ -118,7 +118,8 @@ static int dead_port(void)
     return ntohs(a.sin_port);
 }
 
-/* Two clients of one process: each waits for its own service alone. */
+/* Two clients of one process: each waits for its own service alone. Who is not patient is told soon
+ * that the service takes nothing. */
 static void test_a_dead_service_holds_its_own(void **state)
 {
     (void)state;
@@ -133,9 +134,11 @@ static void test_a_dead_service_holds_its_own(void **state)
         tell_trace(&w, (uint32_t)i, i, "trace");
         tell_span(&w, (uint32_t)i, i, i + 10, 0, WIRE_SPAN_TOOL);
         tell_span_end(&w, (uint32_t)i, i, i + 10);
-        tell_flush(&w, (uint32_t)i, (uint32_t)i, 5);
+        tell_flush_flags(&w, (uint32_t)i, (uint32_t)i, 5, WIRE_FLUSH_PATIENT);
     }
+    tell_flush(&w, 1, 3, 7);
     assert_true(answered(c, &w, 2, 5, 2000));
+    assert_true(answered(c, &w, 3, WIRE_FLUSH_IN_VAIN(7), 10000));
     assert_false(answered(c, &w, 1, 5, 100));
     spans_read(&place, &spans);
     assert_int_equal(spans.count, 2);

@@ -99,14 +99,20 @@ static inline void tell_span_end(struct ring_writer *w, uint32_t client, int tra
     message_put(w, &m, WIRE_SPAN_END);
 }
 
-static inline void tell_flush(struct ring_writer *w, uint32_t client, uint32_t slot,
-                              uint64_t ticket)
+static inline void tell_flush_flags(struct ring_writer *w, uint32_t client, uint32_t slot,
+                                    uint64_t ticket, uint32_t flags)
 {
     struct message m = message_of(client, 0, 0);
-    struct wire_api_flush flush = {.ticket = ticket, .slot = slot};
+    struct wire_api_flush flush = {.ticket = ticket, .slot = slot, .flags = flags};
     memcpy(m.fields, &flush, sizeof(flush));
     m.length = sizeof(flush);
     message_put(w, &m, WIRE_FLUSH);
+}
+
+static inline void tell_flush(struct ring_writer *w, uint32_t client, uint32_t slot,
+                              uint64_t ticket)
+{
+    tell_flush_flags(w, client, slot, ticket, 0);
 }
 
 /* What the collector wrote into a slot. */
