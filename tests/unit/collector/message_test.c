@@ -6,13 +6,6 @@
 #include "collector/message.h"
 #include "messages.h"
 
-_Static_assert(API_NAME_MAX == LLMT_NAME_MAX, "as the library has it");
-_Static_assert(API_TAGS_MAX == LLMT_TAGS_MAX, "as the library has it");
-_Static_assert(API_TAG_MAX == LLMT_TAG_MAX, "as the library has it");
-_Static_assert(API_TEXT_MAX == LLMT_TEXT_MAX, "as the library has it");
-_Static_assert(API_DATA_MAX == LLMT_DATA_MAX, "as the library has it");
-_Static_assert(API_TOKENS_MAX == LLMT_TOKENS_MAX, "as the library has it");
-
 static struct api_message got;
 
 static int teardown(void **state)
@@ -49,8 +42,21 @@ static void put_cut(struct message *m, int name, uint16_t flags, uint64_t before
 {
     char data[4096];
     memcpy(data, &before, sizeof(before));
-    memcpy(data + sizeof(before), text, strlen(text));
-    put_flagged(m, name, flags | WIRE_FIELD_CUT, data, sizeof(before) + strlen(text));
+    int len = snprintf(data + sizeof(before), sizeof(data) - sizeof(before), "%s", text);
+    put_flagged(m, name, flags | WIRE_FIELD_CUT, data, sizeof(before) + (size_t)len);
+}
+
+/* One side cuts as the other does. */
+static void test_limits_are_the_librarys(void **state)
+{
+    (void)state;
+    assert_int_equal(API_NAME_MAX, LLMT_NAME_MAX);
+    assert_int_equal(API_TAGS_MAX, LLMT_TAGS_MAX);
+    assert_int_equal(API_TAG_MAX, LLMT_TAG_MAX);
+    assert_int_equal(API_TEXT_MAX, LLMT_TEXT_MAX);
+    assert_int_equal(API_DATA_MAX, LLMT_DATA_MAX);
+    assert_int_equal(API_TOKENS_MAX, LLMT_TOKENS_MAX);
+    assert_true(API_COST_MAX - LLMT_COST_MAX == 0);
 }
 
 static void test_ids(void **state)
@@ -92,8 +98,8 @@ static void test_text_limits(void **state)
 {
     (void)state;
     char name[4 * API_NAME_MAX + 16] = "";
-    for (int i = 0; i < API_NAME_MAX + 3; i++)
-        strcat(name, "\xc3\xbc");
+    for (size_t i = 0; i < API_NAME_MAX + 3; i++)
+        snprintf(name + 2 * i, 3, "%s", "\xc3\xbc");
     struct message m = message_of(1, 1, 2);
     message_text(&m, WIRE_FIELD_NAME, name);
     message_field(&m, WIRE_FIELD_ERROR, "bad\xff\0end", 8);
@@ -230,6 +236,7 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_limits_are_the_librarys, teardown),
         cmocka_unit_test_teardown(test_ids, teardown),
         cmocka_unit_test_teardown(test_type_out_of_range, teardown),
         cmocka_unit_test_teardown(test_text_limits, teardown),

@@ -131,7 +131,7 @@ static void *work(void *number)
 
 static void expect_number(const char *text, int expected)
 {
-    assert_int_equal(text == NULL ? 0 : atoi(text), expected);
+    assert_int_equal(text == NULL ? 0 : strtol(text, NULL, 10), expected);
 }
 
 static void check(const struct span *s)

@@ -52,9 +52,10 @@ static uint8_t *make_begin(int span, size_t size, size_t *total)
     memcpy(data, &head, sizeof(head));
     memcpy(data + sizeof(head), &field, sizeof(field));
     char *text = (char *)data + sizeof(head) + sizeof(field);
+    static const char front[] = {'{', '"', 't', '"', ':', '"'}, back[] = {'"', '}'};
     memset(text, 'x', size);
-    memcpy(text, "{\"t\":\"", 6);
-    memcpy(text + size - 2, "\"}", 2);
+    memcpy(text, front, sizeof(front));
+    memcpy(text + size - sizeof(back), back, sizeof(back));
     *total = sizeof(head) + sizeof(field) + size;
     return data;
 }

@@ -161,12 +161,12 @@ static void test_end_is_read_first(void **state)
 static void test_pressure(void **state)
 {
     (void)state;
+    static char filler[16370];
     char text[16384];
     struct collector *c = start_collector(&place);
     begin_all();
-    memset(text, 'x', sizeof(text));
-    memcpy(text, "{\"t\":\"", 6);
-    memcpy(text + sizeof(text) - 3, "\"}", 3);
+    memset(filler, 'x', sizeof(filler) - 1);
+    snprintf(text, sizeof(text), "{\"t\":\"%s\"}", filler);
     for (int round = 0; round < 60; round++) {
         for (int i = 0; i < 50; i++) {
             struct message m = message_of(1, 1, 2 + (round * 50 + i) % 200);

@@ -34,10 +34,10 @@ static void put_piece(uint64_t number, const struct message *m, enum wire_type t
 static struct message long_output(void)
 {
     struct message m = message_of(1, 1, 5);
-    char text[4000];
-    memset(text, 'x', sizeof(text) - 1);
-    memcpy(text, "{\"long\":\"", 9);
-    strcpy(text + sizeof(text) - 3, "\"}");
+    char text[4000], filler[3950];
+    memset(filler, 'x', sizeof(filler) - 1);
+    filler[sizeof(filler) - 1] = '\0';
+    snprintf(text, sizeof(text), "{\"long\":\"%s\"}", filler);
     message_text(&m, WIRE_FIELD_OUTPUT, text);
     return m;
 }
@@ -240,7 +240,7 @@ static void test_stops(void **state)
 
 int main(int argc, char **argv)
 {
-    step = argc > 1 ? atoi(argv[1]) / 2 * 2 : 24;
+    step = argc > 1 ? (int)strtol(argv[1], NULL, 10) / 2 * 2 : 24;
     if (step < 2)
         return 2;
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stops)};

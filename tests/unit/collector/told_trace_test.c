@@ -69,9 +69,9 @@ struct outbox {
 /* Everything that waits, in order. */
 static void outbox_read(struct outbox *out)
 {
-    struct store *s;
-    int64_t destinations[16];
-    struct outbox_entry entries[64];
+    struct store *s = NULL;
+    int64_t destinations[16] = {0};
+    struct outbox_entry entries[64] = {{0}};
     out->count = 0;
     assert_int_equal(store_open(&s, place.data, STORE_READ, NULL), ERR_OK);
     int count = store_outbox_destinations(s, destinations, 16);
