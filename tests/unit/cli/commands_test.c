@@ -215,7 +215,7 @@ static void the_store_is_shown(void **state)
     expect("show 3b42 --messages", 0, "Mont Blanc is 4805.59 m high");
     expect("spans --trace 3b42", 0, "embeddings");
     expect("spans --trace 9999", 1, "no trace starts with 9999");
-    expect("status", 0, "154 traces");
+    expect("status", 0, "155 traces");
     buf_init(&out, 1 << 22);
     assert_int_equal(run("list --json --limit 1000", &out), 0);
     size_t lines = 0;
@@ -224,7 +224,7 @@ static void the_store_is_shown(void **state)
         assert_non_null(json_get_text(row, "trace_id"));
         json_free(row);
     }
-    assert_int_equal(lines, 154);
+    assert_int_equal(lines, 155);
     assert_int_equal(run("show 3b42 --json", &out), 0);
     json *shown = json_parse(buf_str(&out), out.len);
     assert_int_equal(json_length(json_get(shown, "spans")), 5);
