@@ -1,6 +1,7 @@
 """The repository's own programs of the explicit API, in C, C++ and Python: what they leave in the
 local store and at the service, with and without the preload."""
 
+import json
 import os
 import re
 import subprocess
@@ -101,6 +102,36 @@ class Python(api.ApiTest):
                                         os.path.join(api.EXAMPLES, "python"))
                     self.check(expected.chat_service(api.REQUESTS), "chat_service", preload)
                     self.fresh()
+
+
+    def test_several_calls_in_one_span(self):
+        """Tokens are summed, the last answer is the output, an embedding stays a span of its own."""
+        script = os.path.join(harness.HERE, "programs", "several.py")
+        for base in (self.endpoint.plain, self.endpoint.secure):
+            with self.subTest(base.split(":")[0]):
+                done = self.run_scenario([self.python, script], "several", True, base)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                told = json.loads(done.stdout)
+                spans = {s["name"]: s for s in self.box.spans(3)}
+                self.check_several(spans, told)
+                self.fresh()
+
+    def check_several(self, spans, told):
+        answers, refused = spans.pop("answers"), spans.pop("refused")
+        (embedding,) = spans.values()
+        self.assertEqual((embedding["span_type"], embedding["parent_span_id"]),
+                         ("embedding", answers["span_id"]))
+        self.assertEqual((answers["tokens_input"], answers["tokens_output"]),
+                         (sum(t[0] for t in told), sum(t[1] for t in told)))
+        last = expected.chat("gpt-4-turbo", expected.user("What is up today?"))
+        self.assertEqual(answers["output_data"]["messages"][0]["parts"][0]["content"], last.text)
+        self.assertGreater(answers["ttft_ms"], 0)
+        self.assertLess(answers["ttft_ms"], answers["duration_ms"])
+        self.assertGreater(answers["cost_usd"], 0)
+        self.assertEqual((refused["status_code"], refused["request_model"]),
+                         (401, "fault-status-401"))
+        self.assertIn("told to answer 401", refused["error"])
+        self.server.settle(expected.PATTERN_PROJECT, 1, 3)
 
 
 class Readme(unittest.TestCase):
