@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 
 import api
@@ -141,6 +142,20 @@ class Threads(unittest.TestCase):
 
     def test_with_captured_calls(self):
         self.run_load(PROGRAM, THREADS, TRACES, self.serve())
+        self.settle(self.all * 4)
+        self.check(calls=True)
+
+    def test_collector_killed_again_and_again(self):
+        """Each next one goes on where the last one was: nothing is lost, nothing there twice."""
+        server = self.serve()
+        self.all = 8 * 100
+        process = subprocess.Popen(PROGRAM + ["8", "100", server], env=self.box.preload_env(),
+                                   stderr=subprocess.PIPE)
+        while process.poll() is None:
+            time.sleep(0.4)
+            self.box.kill_collector()
+            self.box.start_collector()
+        self.assertEqual(process.returncode, 0, process.communicate())
         self.settle(self.all * 4)
         self.check(calls=True)
 
