@@ -156,7 +156,7 @@ static void places_near_the_object(void **state)
         if (i == 2) /* a folder an architecture */
             snprintf(owner_object, sizeof(owner_object), "%s/lib/arch/libx.so", owner_dir);
         make_program(i == 2 ? "bin/llm-tracer" : places[i]);
-        owner_spawn(&owner_host);
+        assert_true(owner_spawn(&owner_host));
         assert_non_null(strstr(started(), seen[i]));
         assert_int_equal(unlink(in_dir(i == 2 ? "bin/llm-tracer" : places[i])), 0);
         assert_int_equal(unlink(in_dir("started")), 0);
@@ -165,7 +165,7 @@ static void places_near_the_object(void **state)
     make_folder("lib/arch/llm-tracer");
     make_program("bin/llm-tracer");
     assert_int_equal(chmod(in_dir("bin/llm-tracer"), 0600), 0);
-    owner_spawn(&owner_host);
+    assert_false(owner_spawn(&owner_host));
     assert_nothing_started();
 }
 
