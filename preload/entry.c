@@ -36,6 +36,7 @@ static const struct llmt_preload_v1 entry = {
     .ring = entry_ring,
     .active = entry_active,
     .now = clock_now,
+    .writer_size = sizeof(struct ring_writer),
 };
 
 LLMT_EXPORT const struct llmt_preload_v1 *llmt_preload_v1(void)

@@ -1,4 +1,6 @@
+#include "client/process.h"
 #include "client/public.h"
+#include "client/thread.h"
 
 const char *llmt_strerror(int error)
 {
@@ -26,6 +28,11 @@ const char *llmt_strerror(int error)
     default:
         return "unknown error";
     }
+}
+
+int llmt_last_error(void)
+{
+    return thread_get(process_epoch())->last_error;
 }
 
 int llmt_version(void)

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#define JSON_CHECK_DEPTH 512 /* what is nested deeper counts as no JSON */
+#define JSON_CHECK_DEPTH 128 /* what is nested deeper counts as no JSON, as in core/json */
 
 enum json_kind { JSON_NOT, JSON_OBJECT, JSON_OTHER };
 

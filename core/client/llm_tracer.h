@@ -83,6 +83,11 @@ enum llmt_error {
 };
 /* A sentence on the error, in static memory; never NULL. Thread-safe. */
 const char *llmt_strerror(int error);
+/* What the last function of this thread that returns a trace or a span had to say: LLMT_OK, or why
+ * it returned NULL (LLMT_EINVAL: NULL was given; LLMT_EENDED, LLMT_EDISABLED, LLMT_ENOMEM), or what
+ * was wrong with what it recorded all the same (LLMT_ETYPE, LLMT_EJSON), or LLMT_ENOBUFS: there is
+ * a handle, but no record. Thread-safe. */
+int llmt_last_error(void);
 /* LLMT_VERSION_NUMBER of the library. Thread-safe. */
 int llmt_version(void);
 
@@ -191,7 +196,8 @@ typedef struct llmt_span_options {
 
 /* Begins a span in a trace (the first) or inside a span (the second). name as for traces. type: one
  * of llm, tool, agent, function, retrieval, embedding, chain, other; anything else is recorded as
- * "other", with a warning. Returns NULL when nothing is recorded (parent NULL, ended, or disabled).
+ * "other", with a warning and LLMT_ETYPE in llmt_last_error. Returns NULL when nothing is recorded
+ * (parent NULL, ended, or disabled).
  * End it with llmt_span_end. llmt_span_begin takes either parent. A captured call made while the
  * span is active on its thread becomes its child; an `llm` span is filled in by it (model, tokens,
  * cost, time to first token, output, error, where the program sets none). Thread-safe. */

@@ -60,8 +60,10 @@ static const struct llmt_preload_v1 *find_preload(void)
         memcpy(&entry, &found, sizeof(entry));
     }
     const struct llmt_preload_v1 *table = entry ? entry() : NULL;
-    return table && table->version == LLMT_PRELOAD_VERSION && table->size >= sizeof(*table) ? table
-                                                                                            : NULL;
+    const bool same = table && table->version == LLMT_PRELOAD_VERSION &&
+                      table->size >= sizeof(*table) &&
+                      table->writer_size == sizeof(struct ring_writer);
+    return same ? table : NULL;
 }
 
 static void init(void)

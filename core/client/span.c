@@ -20,8 +20,9 @@ static llmt_span *begin_in(const struct item *parent, const uint8_t *parent_span
                                 .number = parent->number,
                                 .announced = own && (parent->flags & ITEM_ANNOUNCED) != 0};
     struct item item;
-    (void)begin_span(&s, &place, name, type, options, &item);
+    s.thread->last_error = begin_span(&s, &place, name, type, options, &item);
     if (!item_new(&item, HANDLE_SPAN, s.thread->shard)) {
+        s.thread->last_error = LLMT_ENOMEM;
         warning_give(place.client, TROUBLE_TOO_MANY);
         return NULL;
     }
@@ -30,22 +31,28 @@ static llmt_span *begin_in(const struct item *parent, const uint8_t *parent_span
     return (llmt_span *)handle_pointer(item.handle);
 }
 
+static llmt_span *no_span(int result)
+{
+    thread_get(process_epoch())->last_error = result;
+    return NULL;
+}
+
 llmt_span *llmt_trace_span_begin(llmt_trace *trace, const char *name, const char *type,
                                  const llmt_span_options *options)
 {
     struct item parent;
-    if (item_find(trace, HANDLE_TRACE, &parent) != LLMT_OK)
-        return NULL;
-    return begin_in(&parent, parent.caller, name, type, options);
+    const int result = item_find(trace, HANDLE_TRACE, &parent);
+    return result == LLMT_OK ? begin_in(&parent, parent.caller, name, type, options)
+                             : no_span(result);
 }
 
 llmt_span *llmt_span_span_begin(llmt_span *span, const char *name, const char *type,
                                 const llmt_span_options *options)
 {
     struct item parent;
-    if (item_find(span, HANDLE_SPAN, &parent) != LLMT_OK)
-        return NULL;
-    return begin_in(&parent, parent.ids.span, name, type, options);
+    const int result = item_find(span, HANDLE_SPAN, &parent);
+    return result == LLMT_OK ? begin_in(&parent, parent.ids.span, name, type, options)
+                             : no_span(result);
 }
 
 static int set_span_json(llmt_span *span, enum wire_field_name name, const char *json)

@@ -22,6 +22,7 @@ struct thread {
     uint32_t tid;
     uint32_t shard;
     uint32_t depth;
+    int last_error; /* of the last function that returned a handle */
     uint64_t random[4];
     struct llmt_active_span *told; /* the preloaded object's; NULL: not there */
     enum override override;

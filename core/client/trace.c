@@ -10,12 +10,18 @@ llmt_trace *llmt_trace_begin(llmt_client *client, const char *name,
                              const llmt_trace_options *options)
 {
     struct client_view c;
-    if (client_find(client, &c) != LLMT_OK || (c.flags & CLIENT_DISABLED))
+    int result = client_find(client, &c);
+    if (result == LLMT_OK && (c.flags & CLIENT_DISABLED))
+        result = LLMT_EDISABLED;
+    if (result != LLMT_OK) { /* without a look at the ring, which would make one */
+        thread_get(process_epoch())->last_error = result;
         return NULL;
+    }
     struct scene s = scene_enter();
     struct item item;
-    (void)begin_trace(&s, &c, name, options, &item);
+    s.thread->last_error = begin_trace(&s, &c, name, options, &item);
     if (!item_new(&item, HANDLE_TRACE, s.thread->shard)) {
+        s.thread->last_error = LLMT_ENOMEM;
         warning_give(c.handle, TROUBLE_TOO_MANY);
         return NULL;
     }

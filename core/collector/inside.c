@@ -185,7 +185,7 @@ void join_finish(struct explicit_span *es)
  * metadata that are the program's. */
 static void add_state(struct span *s, const struct joined *j, const struct span *own)
 {
-    json *state = s->state != NULL ? json_parse(s->state, strlen(s->state)) : json_object();
+    json *state = s->state != NULL ? json_parse_printed(s->state, strlen(s->state)) : json_object();
     json *calls = json_object(), *names = json_array();
     struct buf text;
     buf_init(&text, CONTENT_MAX);
@@ -193,7 +193,7 @@ static void add_state(struct span *s, const struct joined *j, const struct span 
         json_add(names, json_string(json_key(e)));
     json_set(calls, "own", names);
     if (j->sum != NULL && span_print(j->sum, &text) == ERR_OK) {
-        json_set(calls, "sum", json_parse(buf_str(&text), text.len));
+        json_set(calls, "sum", json_parse_printed(buf_str(&text), text.len));
         json_set(calls, "ids", json_copy(j->ids));
         json_set_int(calls, "count", j->calls);
     }
@@ -290,7 +290,7 @@ static void strip(struct span *s, const struct told *t, const json *own)
 
 void join_adopt(struct explicit_span *es, struct span *from, const struct told *stored)
 {
-    json *state = from->state != NULL ? json_parse(from->state, strlen(from->state)) : NULL;
+    json *state = from->state != NULL ? json_parse_printed(from->state, strlen(from->state)) : NULL;
     const json *calls = json_get(state, "calls");
     char *text = json_print_new(json_get(calls, "sum"));
     struct joined *j = calls != NULL ? joined_get(es) : NULL;

@@ -95,7 +95,7 @@ char *told_print(const struct told *t)
 void told_parse(struct told *t, const char *text)
 {
     told_release(t);
-    json *o = text != NULL ? json_parse(text, strlen(text)) : NULL;
+    json *o = text != NULL ? json_parse_printed(text, strlen(text)) : NULL;
     for (json *e = json_first(json_get(o, "set")); e != NULL; e = json_next(e)) {
         int64_t field = 0;
         (void)json_int(e, &field);

@@ -168,7 +168,7 @@ static json *span_extras(const struct export_context *c, struct span *s)
     int err = span_print(s, &text);
     s->input_data = input;
     s->output_data = output;
-    json *extras = err == ERR_OK ? json_parse(buf_str(&text), text.len) : NULL;
+    json *extras = err == ERR_OK ? json_parse_printed(buf_str(&text), text.len) : NULL;
     buf_release(&text);
     for (size_t i = 0; i < sizeof(contract) / sizeof(contract[0]); i++)
         json_free(json_take(extras, contract[i]));

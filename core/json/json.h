@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define JSON_DEPTH_MAX 128
+#define JSON_DEPTH_MAX   128
+#define JSON_DEPTH_ADDED 64 /* levels that our own documents have around what was parsed */
 
 typedef struct cJSON json;
 
@@ -21,6 +22,8 @@ typedef struct cJSON json;
  * NaN and infinities, which become null, as do numbers too large for a double. NUL and half a
  * surrogate pair, escaped or not, become U+FFFD. Numbers print with the digits they came with. */
 json *json_parse(const char *text, size_t len);
+/* The same for what this program printed, which lies around values that were parsed as above. */
+json *json_parse_printed(const char *text, size_t len);
 void json_free(json *value);
 
 /* Reading. All accept NULL and give NULL / false / "nothing" for it, so that paths can be chained.

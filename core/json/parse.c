@@ -11,7 +11,7 @@
 
 struct parser {
     const char *at, *end;
-    size_t depth;
+    size_t depth, depth_max;
 };
 
 /* A string between its quotes. */
@@ -265,7 +265,7 @@ static json *parse_container(struct parser *p, const struct text *name)
 {
     bool object = *p->at == '{';
     char close = object ? '}' : ']';
-    if (p->depth == JSON_DEPTH_MAX)
+    if (p->depth == p->depth_max)
         return NULL;
     json *value = named_node(object ? cJSON_Object : cJSON_Array, name, SIZE_MAX);
     if (value == NULL)
@@ -317,12 +317,12 @@ static json *parse_value(struct parser *p, const struct text *name)
     }
 }
 
-json *json_parse(const char *text, size_t len)
+static json *parse_whole(const char *text, size_t len, size_t depth_max)
 {
     static const char bom[] = "\xef\xbb\xbf";
     if (text == NULL)
         return NULL;
-    struct parser p = {text, text + len, 0};
+    struct parser p = {.at = text, .end = text + len, .depth_max = depth_max};
     if (len >= 3 && memcmp(text, bom, 3) == 0)
         p.at += 3;
     skip_space(&p);
@@ -332,6 +332,16 @@ json *json_parse(const char *text, size_t len)
         return value;
     cJSON_Delete(value);
     return NULL;
+}
+
+json *json_parse(const char *text, size_t len)
+{
+    return parse_whole(text, len, JSON_DEPTH_MAX);
+}
+
+json *json_parse_printed(const char *text, size_t len)
+{
+    return parse_whole(text, len, JSON_DEPTH_MAX + JSON_DEPTH_ADDED);
 }
 
 void json_free(json *value)

@@ -98,7 +98,7 @@ static bool read_process(struct span *s, json *root)
 
 struct span *span_parse(const char *text, size_t len)
 {
-    json *root = json_parse(text, len);
+    json *root = json_parse_printed(text, len);
     struct span *s = json_is_object(root) ? span_new() : NULL;
     if (s != NULL) {
         if (!read_identity(s, root) || !read_texts(s, root) || !read_process(s, root)) {

@@ -9,7 +9,7 @@
 static json *column_json(sqlite3_stmt *st, int column)
 {
     const char *text = (const char *)sqlite3_column_text(st, column);
-    return text == NULL ? NULL : json_parse(text, (size_t)sqlite3_column_bytes(st, column));
+    return text == NULL ? NULL : json_parse_printed(text, (size_t)sqlite3_column_bytes(st, column));
 }
 
 /* Columns as in TRACE_COLUMNS, from `at` on. */

@@ -29,6 +29,8 @@ struct llmt_preload_v1 {
     struct llmt_active_span *(*active)(void);
     /* CLOCK_BOOTTIME in ns, without a system call. */
     uint64_t (*now)(void);
+    /* sizeof(struct ring_writer): another one is of a build that writes rings in another way. */
+    uint32_t writer_size;
 };
 
 /* The preloaded object's own; never NULL. */

@@ -30,8 +30,9 @@ static uint64_t fake_now(void)
 
 const struct llmt_preload_v1 *llmt_preload_v1(void)
 {
-    static const struct llmt_preload_v1 table = {LLMT_PRELOAD_VERSION, sizeof(table), fake_ring,
-                                                 fake_active, fake_now};
+    static const struct llmt_preload_v1 table = {
+        LLMT_PRELOAD_VERSION, sizeof(table), fake_ring,
+        fake_active,          fake_now,      sizeof(struct ring_writer)};
     return &table;
 }
 

@@ -187,6 +187,7 @@ static int disabled(void)
         assert_false(llmt_client_enabled(client));
         assert_int_equal(llmt_client_get(client, 'u', NULL, 0), strlen("http://localhost:8001"));
         assert_null(llmt_trace_begin(client, "t", NULL));
+        assert_int_equal(llmt_last_error(), LLMT_EDISABLED);
         strcpy(id, "unset");
         assert_int_equal(llmt_create_trace(client, "t", NULL, id), LLMT_EDISABLED);
         assert_string_equal(id, "");
@@ -224,6 +225,42 @@ static void errors_have_sentences(void **state)
     assert_string_not_equal(llmt_strerror(LLMT_EJSON), llmt_strerror(LLMT_ETYPE));
     assert_string_equal(llmt_strerror(-10), llmt_strerror(1));
     assert_int_equal(llmt_version(), LLMT_VERSION_NUMBER);
+}
+
+static void *other_thread(void *arg)
+{
+    *(int *)arg = llmt_last_error();
+    return NULL;
+}
+
+/* Functions that return a handle leave the error behind. */
+static void last_error_tells(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    int elsewhere = -1;
+    llmt_client *client = told_client();
+    llmt_trace *trace = llmt_trace_begin(client, "t", NULL);
+    assert_int_equal(llmt_last_error(), LLMT_OK);
+    llmt_span *span = llmt_span_begin(trace, "s", "poem", NULL);
+    assert_non_null(span);
+    assert_int_equal(llmt_last_error(), LLMT_ETYPE);
+    assert_int_equal(pthread_create(&thread, NULL, other_thread, &elsewhere), 0);
+    pthread_join(thread, NULL);
+    assert_int_equal(elsewhere, LLMT_OK);
+    llmt_span_end(llmt_span_begin(span, "s", "llm", &(llmt_span_options){.input = "{"}));
+    assert_int_equal(llmt_last_error(), LLMT_EJSON);
+    llmt_span_end(llmt_span_begin(span, "s", "llm", NULL));
+    assert_int_equal(llmt_last_error(), LLMT_OK);
+    llmt_span_end(span);
+    assert_null(llmt_span_begin(span, "s", "llm", NULL));
+    assert_int_equal(llmt_last_error(), LLMT_EENDED);
+    assert_null(llmt_span_begin((llmt_trace *)NULL, "s", "llm", NULL));
+    assert_int_equal(llmt_last_error(), LLMT_EINVAL);
+    llmt_trace_end(trace);
+    llmt_client_close(client);
+    assert_null(llmt_trace_begin(client, "t", NULL));
+    assert_int_equal(llmt_last_error(), LLMT_EENDED);
 }
 
 /* --- the tables behind ------------------------------------------------------------------------ */
@@ -269,6 +306,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(disabled_does_nothing),
+        cmocka_unit_test(last_error_tells),
         cmocka_unit_test(null_is_accepted),
         cmocka_unit_test(null_texts_are_accepted),
         cmocka_unit_test(what_ended_does_nothing),

@@ -200,6 +200,7 @@ static void joined_trace(void **state)
     assert_int_equal(m->head.flags, WIRE_API_JOINED);
     assert_told_ids(told_nth(WIRE_SPAN_BEGIN, 0), trace_id, span_id, "00f067aa0ba902b7");
     assert_told_ids(told_nth(WIRE_TRACE_END, 0), trace_id, "", "");
+    assert_int_equal(told_nth(WIRE_TRACE_END, 0)->head.flags, WIRE_API_JOINED);
     llmt_client_close(client);
     told_read();
 }

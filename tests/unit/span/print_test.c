@@ -239,6 +239,34 @@ static void test_random_round_trips(void **state)
 }
 
 /* Our own calendar against the C library's, over the whole range. */
+/* What may be parsed from outside can be read back once it lies inside a span. */
+static void test_deepest(void **state)
+{
+    (void)state;
+    char text[2 * JSON_DEPTH_MAX + 1];
+    memset(text, '[', JSON_DEPTH_MAX);
+    memset(text + JSON_DEPTH_MAX, ']', JSON_DEPTH_MAX);
+    struct span *s = span_new();
+    struct buf first, second;
+    buf_init(&first, 1 << 20);
+    buf_init(&second, 1 << 20);
+    id_random(s->trace_id, TRACE_ID_LEN);
+    id_random(s->span_id, SPAN_ID_LEN);
+    s->metadata = json_object();
+    json_set(s->metadata, "deep", json_parse(text, sizeof(text) - 1));
+    s->output_data = json_parse(text, sizeof(text) - 1);
+    assert_non_null(s->output_data);
+    assert_int_equal(span_print(s, &first), ERR_OK);
+    struct span *read = span_parse(buf_str(&first), first.len);
+    assert_non_null(read);
+    assert_int_equal(span_print(read, &second), ERR_OK);
+    assert_string_equal(buf_str(&first), buf_str(&second));
+    span_free(s);
+    span_free(read);
+    buf_release(&first);
+    buf_release(&second);
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -349,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_all_fields_in_order),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_random_round_trips),
+        cmocka_unit_test(test_deepest),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_ceiling),
