@@ -98,6 +98,18 @@ static void check_losses(struct status *s)
         problem(s, "%lld block%s of shared memory did not hold together and %s left out",
                 (long long)figure(c, "corrupt_blocks"), plural(figure(c, "corrupt_blocks")),
                 figure(c, "corrupt_blocks") == 1 ? "was" : "were");
+    if (figure(c, "lost_messages") > 0)
+        problem(
+            s,
+            "%lld message%s on traces made by hand could not be used: what they belong to was lost",
+            (long long)figure(c, "lost_messages"), plural(figure(c, "lost_messages")));
+    if (figure(c, "bad_messages") > 0)
+        problem(
+            s,
+            "%lld message%s on traces made by hand %s malformed: are the library in the program "
+            "and the collector of one version?",
+            (long long)figure(c, "bad_messages"), plural(figure(c, "bad_messages")),
+            figure(c, "bad_messages") == 1 ? "was" : "were");
     if (figure(c, "untracked") > 0)
         problem(s, "%lld connection%s too many at once to follow",
                 (long long)figure(c, "untracked"), figure(c, "untracked") == 1 ? " was" : "s were");

@@ -248,11 +248,14 @@ static void losses_are_said(void **state)
     snprintf(path, sizeof(path), "%s/run/collector.json", dir);
     FILE *f = fopen(path, "we");
     assert_non_null(f);
-    fputs("{\"pid\":1,\"calls\":7,\"lost_records\":3,\"lost_bytes\":2048,\"http2\":{"
+    fputs("{\"pid\":1,\"calls\":7,\"lost_records\":3,\"lost_messages\":2,\"bad_messages\":1,\"lost_"
+          "bytes\":2048,\"http2\":{"
           "\"api.openai.com\":2,\"evil\\u001b[2J\":1},\"notices\":[\"delivery to x: y\"]}",
           f);
     fclose(f);
     expect("status", 1, "3 records (2.0 KB) found no room in shared memory: raise TRACER_RING");
+    expect("status", 1, "2 messages on traces made by hand could not be used");
+    expect("status", 1, "1 message on traces made by hand was malformed");
     expect("status", 1, "2 connections to api.openai.com spoke HTTP/2");
     expect("status", 1, "evil\\x1b[2J");
     expect("status", 1, "last run   7 calls");
