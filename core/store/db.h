@@ -17,6 +17,7 @@
 
 #define DB_APPLICATION_ID 0x6c6c6d74 /* "llmt" */
 #define DB_DOCUMENT_MAX   ((size_t)256 << 20)
+#define DB_TAIL_MAX       ((int64_t)1 << 17) /* rows that one handle leaves without an index */
 
 enum statement {
     BEGIN_WRITE,
@@ -126,6 +127,7 @@ enum db_ids_kind { IDS_SPAN, IDS_TRACE };
 struct db_ids {
     struct idmap recent; /* all rows after the index up to `seen`, and others */
     int64_t seen;
+    size_t room;            /* for `recent`, before what the index has is forgotten; 0: the usual */
     struct idfilter filter; /* all keys in the index up to row `filtered` */
     int64_t filtered;
 };
@@ -207,6 +209,8 @@ int db_touch_new(struct store *s, const uint8_t *trace_id, int64_t row, struct d
 int db_flush_touched(struct store *s);
 void db_drop_touched(struct store *s);
 void db_touch_model(struct db_touched *t, const struct span *span, bool ended);
+/* Each span counts once: what it added before is taken off. */
+void db_touch_figures(struct db_touched *t, struct span_figures before, struct span_figures now);
 void db_touch_error(struct db_touched *t, const char *error);
 int db_queue(struct store *s, struct db_touched *t, enum outbox_op op, int64_t span_row,
              const int64_t *destinations, size_t count);
@@ -230,6 +234,8 @@ int db_segment_find(struct store *s, enum db_ids_kind kind, int64_t key, db_chec
                     const uint8_t *id, int64_t *row);
 int db_segment_range(struct store *s, enum db_ids_kind kind, int64_t low, int64_t high,
                      db_range_fn *each, void *user);
+/* Inside a transaction: puts rows into the index before more wait for it than memory shall hold. */
+int db_index_tail(struct store *s, enum db_ids_kind kind);
 int db_segments_drop(struct store *s);
 int db_filter_catch_up(struct store *s, enum db_ids_kind kind, int64_t indexed);
 

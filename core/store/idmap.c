@@ -54,6 +54,21 @@ static int grow(struct idmap *m)
     return ERR_OK;
 }
 
+void idmap_forget(struct idmap *m, int64_t upto)
+{
+    struct idmap left = {.cap = m->cap, .seed = m->seed};
+    left.entries = calloc(left.cap, sizeof(*left.entries));
+    if (left.entries == NULL)
+        return;
+    for (size_t i = 0; i < m->cap; i++)
+        if (m->entries[i].row > upto) {
+            *place(&left, m->entries[i].key) = m->entries[i];
+            left.count++;
+        }
+    free(m->entries);
+    *m = left;
+}
+
 int idmap_set(struct idmap *m, uint64_t key, int64_t row)
 {
     if ((m->count + 1) * 2 > m->cap) {

@@ -20,6 +20,7 @@ struct idmap {
 void idmap_init(struct idmap *m, uint64_t seed);
 void idmap_release(struct idmap *m);
 void idmap_clear(struct idmap *m);                      /* keeps the memory */
+void idmap_forget(struct idmap *m, int64_t upto);       /* rows up to that; without memory: none */
 int64_t idmap_get(const struct idmap *m, uint64_t key); /* 0: none */
 /* Sets or replaces. ERR_NOMEM. */
 int idmap_set(struct idmap *m, uint64_t key, int64_t row);

@@ -37,15 +37,37 @@ static uint64_t memory_key(const struct store *s, enum db_ids_kind kind, const u
     return kind == IDS_SPAN ? (uint64_t)db_span_key(id) : hash_bytes(s->seed, id, TRACE_ID_LEN);
 }
 
+/* Counters as the file has them; inside a transaction they are known. */
+static int read_meta(struct store *s, struct db_meta *meta)
+{
+    *meta = s->meta;
+    return s->in_transaction ? ERR_OK : db_meta_read(s, meta);
+}
+
+static int64_t indexed_of(const struct db_meta *meta, enum db_ids_kind kind)
+{
+    return kind == IDS_SPAN ? meta->indexed_span : meta->indexed_trace;
+}
+
+/* What the index has is found there. The rows after it stay, however many: without them each lookup
+ * would read them all again. */
+static void make_room(struct store *s, enum db_ids_kind kind)
+{
+    struct db_ids *ids = &s->ids[kind];
+    struct db_meta meta;
+    if (ids->recent.count < (ids->room != 0 ? ids->room : REMEMBERED_MAX))
+        return;
+    if (read_meta(s, &meta) == ERR_OK)
+        idmap_forget(&ids->recent, indexed_of(&meta, kind));
+    ids->room = 2 * ids->recent.count > REMEMBERED_MAX ? 2 * ids->recent.count : REMEMBERED_MAX;
+}
+
 static void note(struct store *s, enum db_ids_kind kind, const uint8_t *id, int64_t row)
 {
     struct db_ids *ids = &s->ids[kind];
-    if (ids->recent.count >= REMEMBERED_MAX) { /* what is forgotten, the catch-up finds again */
-        idmap_clear(&ids->recent);
-        ids->seen = 0;
-    }
+    make_room(s, kind);
     if (idmap_set(&ids->recent, memory_key(s, kind, id), row) != ERR_OK) {
-        idmap_clear(&ids->recent);
+        idmap_clear(&ids->recent); /* what is forgotten, the catch-up finds again */
         ids->seen = 0;
     } else if (row == ids->seen + 1) {
         ids->seen = row;
@@ -60,13 +82,6 @@ void db_note_trace(struct store *s, const uint8_t *id, int64_t row)
 void db_note_span(struct store *s, const uint8_t *id, int64_t row)
 {
     note(s, IDS_SPAN, id, row);
-}
-
-/* Counters as the file has them; inside a transaction they are known. */
-static int read_meta(struct store *s, struct db_meta *meta)
-{
-    *meta = s->meta;
-    return s->in_transaction ? ERR_OK : db_meta_read(s, meta);
 }
 
 /* Reads (row, id) of every row after `from` into memory. */
@@ -102,7 +117,7 @@ int db_catch_up(struct store *s, enum db_ids_kind kind)
     if (err != ERR_OK)
         return err;
     int64_t last = (kind == IDS_SPAN ? meta.next_span : meta.next_trace) - 1;
-    int64_t indexed = kind == IDS_SPAN ? meta.indexed_span : meta.indexed_trace;
+    int64_t indexed = indexed_of(&meta, kind);
     int64_t *seen = &s->ids[kind].seen;
     int64_t from = *seen > indexed ? *seen : indexed;
     if (last > from)
@@ -155,8 +170,7 @@ static int find(struct store *s, enum db_ids_kind kind, db_check_fn *check, cons
     if (err != ERR_NOENT)
         return err;
     if (s->in_transaction) {
-        int64_t indexed = kind == IDS_SPAN ? s->meta.indexed_span : s->meta.indexed_trace;
-        err = db_filter_catch_up(s, kind, indexed);
+        err = db_filter_catch_up(s, kind, indexed_of(&s->meta, kind));
         if (err != ERR_OK)
             return err;
         if (!idfilter_has(&s->ids[kind].filter, (uint64_t)key))

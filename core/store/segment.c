@@ -205,6 +205,16 @@ static int index_kind(struct store *s, enum db_ids_kind kind, int64_t next, int6
     return (int)waiting;
 }
 
+int db_index_tail(struct store *s, enum db_ids_kind kind)
+{
+    int64_t next = kind == IDS_SPAN ? s->meta.next_span : s->meta.next_trace;
+    int64_t *indexed = kind == IDS_SPAN ? &s->meta.indexed_span : &s->meta.indexed_trace;
+    if (next - 1 - *indexed < DB_TAIL_MAX)
+        return ERR_OK;
+    int done = index_kind(s, kind, next, indexed);
+    return done < 0 ? done : ERR_OK;
+}
+
 int store_index_step(struct store *s)
 {
     bool own;

@@ -164,7 +164,7 @@ static int insert_trace(struct store *s, const struct trace *t, const int64_t *d
     err = db_queue(s, *out, OUTBOX_TRACE_BEGIN, 0, destinations, count);
     if (err == ERR_OK && t->end_time != 0)
         err = db_queue(s, *out, OUTBOX_TRACE_END, 0, destinations, count);
-    return err;
+    return err == ERR_OK ? db_index_tail(s, IDS_TRACE) : err;
 }
 
 static int describe_trace(struct store *s, const struct trace *t, struct db_touched *touched,
@@ -217,8 +217,8 @@ int store_put_trace(struct store *s, const struct trace *t, const int64_t *desti
 
 /* What a span that is stored already adds to its trace. */
 struct stored_span {
-    int64_t row, trace, end_time, tokens_input, tokens_output;
-    double cost;
+    int64_t row, trace, end_time;
+    struct span_figures counted;
     bool failed, running;
     bool by_hand;
     int64_t destinations[8];
@@ -239,10 +239,9 @@ static int read_stored(struct store *s, int64_t row, struct stored_span *out)
     out->trace = sqlite3_column_int64(st, 0);
     out->end_time = sqlite3_column_int64(st, 1);
     out->running = out->end_time == 0;
-    out->tokens_input = db_column_figure(st, 2);
-    out->tokens_output = db_column_figure(st, 3);
-    out->cost =
-        sqlite3_column_type(st, 4) == SQLITE_NULL ? SPAN_UNKNOWN : sqlite3_column_double(st, 4);
+    out->counted = (struct span_figures){
+        db_column_figure(st, 2), db_column_figure(st, 3),
+        sqlite3_column_type(st, 4) == SQLITE_NULL ? SPAN_UNKNOWN : sqlite3_column_double(st, 4)};
     out->failed = sqlite3_column_int(st, 5) != 0;
     out->destination_count =
         db_destinations_parse((const char *)sqlite3_column_text(st, 6), out->destinations, 8);
@@ -251,23 +250,6 @@ static int read_stored(struct store *s, int64_t row, struct stored_span *out)
     return ERR_OK;
 }
 
-static void add_figure(int64_t *total, int64_t before, int64_t now)
-{
-    if (now < 0 && before < 0)
-        return;
-    *total = (*total < 0 ? 0 : *total) + (now < 0 ? 0 : now) - (before < 0 ? 0 : before);
-}
-
-static void add_cost(double *total, double before, double now)
-{
-    if (!(now >= 0) && !(before >= 0))
-        return;
-    *total = (*total < 0 ? 0 : *total) + (now >= 0 ? now : 0) - (before >= 0 ? before : 0);
-    if (*total < 0) /* a rounding error below nothing */
-        *total = 0;
-}
-
-/* Each span counts once: what it added before is taken off. */
 static void add_to_trace(struct db_touched *t, const struct stored_span *before,
                          const struct span *now)
 {
@@ -276,9 +258,7 @@ static void add_to_trace(struct db_touched *t, const struct stored_span *before,
         t->span_count++;
     t->running += (int)!ended - (int)before->running;
     t->errors += (int)(now->error != NULL) - (int)before->failed;
-    add_figure(&t->tokens_input, before->tokens_input, now->tokens_input);
-    add_figure(&t->tokens_output, before->tokens_output, now->tokens_output);
-    add_cost(&t->cost, before->cost, now->cost_usd);
+    db_touch_figures(t, before->counted, span_counted(now));
     if (now->start_time > t->last_time)
         t->last_time = now->start_time;
     if (now->end_time > t->last_time)
@@ -317,12 +297,13 @@ static int update_span(struct store *s, const struct span *span, const struct st
         return ERR_OK; /* a finished span stays as it is */
     struct db_touched *t;
     const char *document;
+    const struct span_figures counted = span_counted(span);
     int err = db_touch_row(s, before->trace, &t);
     if (err == ERR_OK)
         err = print_document(s, span, &document);
     if (err == ERR_OK)
         err = db_run(s, SPAN_UPDATE, "iiiffditt", before->row, span->start_time, span->end_time,
-                     span->tokens_input, span->tokens_output, span->cost_usd,
+                     counted.tokens_input, counted.tokens_output, counted.cost_usd,
                      (int64_t)(span->error != NULL), document,
                      span->end_time == 0 ? span->state : NULL);
     if (err == ERR_OK)
@@ -351,6 +332,7 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
 {
     struct db_touched *t;
     const char *document;
+    const struct span_figures counted = span_counted(span);
     int64_t ring = 0;
     int err = trace_of_span(s, span, destinations, count, &t);
     if (err == ERR_OK)
@@ -364,8 +346,8 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
         db_destinations_print(destinations, count, places, sizeof(places));
     int64_t row = s->meta.next_span;
     err = db_run(s, SPAN_INSERT, "iiiiiffdiittt", row, db_span_key(span->span_id), t->row,
-                 span->start_time, span->end_time, span->tokens_input, span->tokens_output,
-                 span->cost_usd, (int64_t)(span->error != NULL), ring,
+                 span->start_time, span->end_time, counted.tokens_input, counted.tokens_output,
+                 counted.cost_usd, (int64_t)(span->error != NULL), ring,
                  places[0] == '\0' ? NULL : places, document,
                  span->end_time == 0 ? span->state : NULL);
     if (err != ERR_OK)
@@ -373,13 +355,13 @@ static int insert_span(struct store *s, const struct span *span, const int64_t *
     s->meta.next_span++;
     db_note_span(s, span->span_id, row);
     static const struct stored_span nothing = {
-        .tokens_input = SPAN_UNKNOWN, .tokens_output = SPAN_UNKNOWN, .cost = SPAN_UNKNOWN};
+        .counted = {SPAN_UNKNOWN, SPAN_UNKNOWN, SPAN_UNKNOWN}};
     add_to_trace(t, &nothing, span);
     if (span->end_time != 0 || span->input_data != NULL || !created_late(span, span->state != NULL))
         err = db_queue(s, t, OUTBOX_SPAN_BEGIN, row, destinations, count);
     if (err == ERR_OK && span->end_time != 0)
         err = db_queue(s, t, OUTBOX_SPAN_END, row, destinations, count);
-    return err;
+    return err == ERR_OK ? db_index_tail(s, IDS_SPAN) : err;
 }
 
 int store_put_span(struct store *s, const struct span *span, const int64_t *destinations,
