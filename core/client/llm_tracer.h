@@ -106,7 +106,11 @@ typedef enum llmt_mode {
 
 /* Called at most once for each kind of trouble, from the thread that met it, with one line without
  * a newline (no key, no prompt in it), in memory that lasts. It must not call functions of this
- * header on the same client. Not called for a client that was closed before the trouble was met. */
+ * header on the same client. Not called for a client that was closed before the trouble was met.
+ * Without a callback the line goes to stderr (descriptor 2), where that can take it without delay
+ * and is what it was when the library was loaded, or a terminal or other character device, or a
+ * pipe. A file or socket that the program put there later, a log on purpose too, is not written:
+ * it might be data. No signal is raised by it. */
 typedef void llmt_warning_fn(void *user, const char *text);
 
 /* All members may be zero or NULL; empty texts count as NULL. Texts are copied. */

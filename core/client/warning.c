@@ -1,8 +1,13 @@
 #include "client/warning.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const sentences[TROUBLES] = {
@@ -34,14 +39,73 @@ static const char *const sentences[TROUBLES] = {
                          "each with llmt_span_end or llmt_trace_end",
 };
 
+/* What descriptor 2 was when the library was loaded. */
+static struct {
+    bool known;
+    dev_t device;
+    ino_t inode;
+} at_load;
+
+/* Before the constructors of the program, which may do anything with their descriptors. */
+__attribute__((constructor(101))) static void remember_stderr(void)
+{
+    struct stat s;
+    if (fstat(STDERR_FILENO, &s) != 0)
+        return;
+    at_load.known = true;
+    at_load.device = s.st_dev;
+    at_load.inode = s.st_ino;
+}
+
+/* A program that closed its stderr gets the number again for something of its own. A file or a
+ * connection that was not there at load may be data; a terminal or a pipe to a logger is not. */
+static bool is_stderr(void)
+{
+    struct stat s;
+    if (fstat(STDERR_FILENO, &s) != 0)
+        return false;
+    return S_ISCHR(s.st_mode) || S_ISFIFO(s.st_mode) ||
+           (at_load.known && s.st_dev == at_load.device && s.st_ino == at_load.inode);
+}
+
+/* A line is shorter than PIPE_BUF: where there is room at all, it fits. */
+static bool has_room(void)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT);
+}
+
+/* Writes, and takes away the signal that this raised: nobody reads, the file is as long as it may
+ * be. Nor is a background process stopped for it. */
+static void write_quietly(const char *line, size_t len)
+{
+    static const int raised[] = {SIGPIPE, SIGXFSZ, SIGTTOU};
+    static const struct timespec at_once;
+    sigset_t blocked, before, pending, ours;
+    sigemptyset(&blocked);
+    for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
+        sigaddset(&blocked, raised[i]);
+    if (pthread_sigmask(SIG_BLOCK, &blocked, &before) != 0)
+        return;
+    sigpending(&pending);
+    ours = blocked;
+    for (size_t i = 0; i < sizeof(raised) / sizeof(raised[0]); i++)
+        if (sigismember(&pending, raised[i]) == 1)
+            sigdelset(&ours, raised[i]); /* the program's: it waits for it */
+    if (write(STDERR_FILENO, line, len) < 0)
+        while (sigtimedwait(&ours, NULL, &at_once) > 0 || errno == EINTR)
+            continue;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 /* One write, so that lines of several threads stay whole. */
 static void say(const char *sentence)
 {
     char line[320];
     const int saved = errno;
     const int len = snprintf(line, sizeof(line), "llm-tracer: %s\n", sentence);
-    if (len > 0 && write(STDERR_FILENO, line, (size_t)len) < 0)
-        errno = saved; /* nobody to tell */
+    if (len > 0 && (size_t)len < sizeof(line) && is_stderr() && has_room())
+        write_quietly(line, (size_t)len);
     errno = saved;
 }
 
@@ -51,8 +115,11 @@ void warning_give(uint64_t client, enum trouble trouble)
     const uint32_t bit = UINT32_C(1) << trouble;
     if (!client_look(client, &c) || client_warned(client, bit))
         return;
+    int cancel;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* our caller is not done */
     if (c.on_warning)
         c.on_warning(c.user, sentences[trouble]);
     else if ((atomic_fetch_or(&c.settings->warned, bit) & bit) == 0)
         say(sentences[trouble]);
+    (void)pthread_setcancelstate(cancel, NULL);
 }

@@ -21,7 +21,8 @@ enum trouble {
     TROUBLES
 };
 
-/* Says it to the client's callback, or on stderr; there once for all clients with the same
+/* Says it to the client's callback, or on stderr where that is still the program's and takes it at
+ * once; there once for all clients with the same
  * settings, so that a client for each piece of work does not fill a log. Nothing after the client
  * was closed. Thread-safe. */
 void warning_give(uint64_t client, enum trouble trouble);
