@@ -91,6 +91,14 @@ class Follow(unittest.TestCase):
     def test_pool(self):
         self.each("pool", "urllib", tasks=40)
 
+    def test_pool_of_multiprocessing(self):
+        self.each("thread_pool", "urllib", tasks=40)
+
+    def test_started_threads(self):
+        for kind in ("thread", "subclass", "timer", "context"):
+            with self.subTest(kind):
+                self.follow(kind, "urllib", self.endpoint.plain, tasks=20)
+
     def test_executor_of_the_loop(self):
         self.each("run_in_executor", "urllib")
 

@@ -2,12 +2,16 @@
 its own and a span for each of its calls to the endpoint, and calls beside them in no span at all.
 Prints one JSON line a call: what it asked, and the trace and span that it was made in.
 
-KIND: asyncio, uvloop, threads, pool, run_in_executor, to_thread, anyio."""
+KIND: asyncio, uvloop, run_in_executor, to_thread, anyio; threads with traces of their own, and what
+asks for them: threads (they themselves), pool, thread_pool (of multiprocessing), thread, subclass,
+timer, context (a thread that runs a copied one)."""
 
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import json
+import multiprocessing.pool
 import random
 import sys
 import threading
@@ -94,32 +98,80 @@ async def main():
                              *(beside(ask, i) for i in range(3)))
 
 
+class Asking(threading.Thread):
+    def __init__(self, question):
+        super().__init__(daemon=True)
+        self.question = question
+
+    def run(self):
+        ask_blocking(self.question)
+
+
+STARTED = {
+    "thread": lambda question: threading.Thread(target=ask_blocking, args=(question,)),
+    "subclass": Asking,
+    "timer": lambda question: threading.Timer(0.001, ask_blocking, (question,)),
+    "context": lambda question: threading.Thread(target=contextvars.copy_context().run,
+                                                 args=(ask_blocking, question)),
+}
+
+
+def ask_elsewhere(question, pool):
+    """As KIND says, or on this thread."""
+    if KIND in STARTED:
+        thread = STARTED[KIND](question)
+        thread.start()
+        thread.join()
+    elif KIND == "pool":
+        pool.submit(ask_blocking, question).result()
+    elif KIND == "thread_pool":
+        pool.map(ask_blocking, [question])
+    else:
+        ask_blocking(question)
+
+
 def job(tracer, number, pool):
     with tracer.trace(f"task {number}") as trace:
         for call in range(CALLS):
             with trace.span(f"step {call}", "chain") as span:
                 question = f"<{number}.{call}>"
                 note(question, trace.trace_id, span.span_id)
-                if pool is None:
-                    ask_blocking(question)
-                else:
-                    pool.submit(ask_blocking, question).result()
+                ask_elsewhere(question, pool)
 
 
 def in_threads():
-    """Threads with traces of their own; pool: what they ask is asked by the threads of another."""
+    """A pool whose workers are made inside a trace: what it does for others is not in that one."""
     tracer = SyncTracerClient()
-    with concurrent.futures.ThreadPoolExecutor(8) as others:
-        pool = others if KIND == "pool" else None
-        note("<beside 0.0>", None, None)
-        others.submit(ask_blocking, "<beside 0.0>").result()
-        numbers = iter(range(TASKS))
+    make = (multiprocessing.pool.ThreadPool if KIND == "thread_pool"
+            else concurrent.futures.ThreadPoolExecutor)
+    numbers = iter(range(1, TASKS))
 
-        def work():
-            for number in numbers:
-                job(tracer, number, pool)
+    def work(pool):
+        for number in numbers:
+            job(tracer, number, pool)
 
-        threads = [threading.Thread(target=work) for _ in range(8)]
+    with contextlib.ExitStack() as ended:
+        threads = [threading.Thread(target=lambda: work(pool)) for _ in range(8)]
+        ready = threading.Event()
+
+        def beside():
+            ready.wait(60)
+            for call in range(CALLS):
+                note(f"<beside {call}>", None, None)
+                ask_elsewhere(f"<beside {call}>", pool)
+
+        outside = threading.Thread(target=beside)
+        outside.start()
+        with tracer.trace("task 0") as trace:
+            pool = ended.enter_context(make(4))
+            with trace.span("step 0", "chain") as span:
+                note("<0.0>", trace.trace_id, span.span_id)
+                ask_elsewhere("<0.0>", pool)
+                ready.set()
+                outside.join()
+            for call in range(1, CALLS):
+                with trace.span(f"step {call}", "chain"):
+                    pass
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -127,7 +179,7 @@ def in_threads():
     tracer.close()
 
 
-if KIND in ("threads", "pool"):
+if KIND in ("threads", "pool", "thread_pool", *STARTED):
     in_threads()
 elif KIND == "uvloop":
     import uvloop

@@ -121,8 +121,7 @@ class Tasks(Case):
                 await done
                 thread.join()
             mine = (trace.trace_id, None)
-            self.assertEqual(found, {"soon": mine, "later": mine, "at": mine,
-                                     "thread": (None, None)})
+            self.assertEqual(found, dict.fromkeys(("soon", "later", "at", "thread"), mine))
 
         self.on_each_loop(main)
 
@@ -156,6 +155,34 @@ class Tasks(Case):
                 loop.run_until_complete(main())
                 self.here(trace)
             loop.close()
+
+    def test_nothing_stays_behind(self):
+        """A loop that stops in a step of a task that is inside a span, and what it runs between."""
+        for make in LOOPS:
+            with self.subTest(loop=make.__module__):
+                loop, found = make(), []
+
+                async def holds():
+                    async with self.client.trace("t") as trace:
+                        loop.call_soon(lambda: found.append(self.fake.active()),
+                                       context=contextvars.Context())
+                        loop.call_soon(lambda: found.append(self.fake.active()))
+                        await asyncio.sleep(0)
+                        await asyncio.sleep(0)
+                        found.append((trace.trace_id, None))
+                        loop.stop()
+                        await asyncio.sleep(60)
+
+                task = loop.create_task(holds())
+                loop.run_forever()
+                self.here(None)
+                self.assertIsNone(_active.thread.entry)
+                self.assertEqual(found[0], (None, None))
+                self.assertEqual(found[1], found[2])
+                task.cancel()
+                loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+                loop.close()
+                self.here(None)
 
     @unittest.skipIf(sys.version_info < (3, 12), "no eager tasks")
     def test_eager_tasks(self):
@@ -219,15 +246,8 @@ class Tasks(Case):
 
 
 class Threads(Case):
-    def test_a_new_thread_has_nothing(self):
+    def test_a_context_of_a_thread(self):
         with self.sync.trace("t") as trace:
-            with concurrent.futures.ThreadPoolExecutor(1):
-                pass
-            found = []
-            thread = threading.Thread(target=lambda: found.append(self.fake.active()))
-            thread.start()
-            thread.join()
-            self.assertEqual(found, [(None, None)])
             context = contextvars.copy_context()
             thread = threading.Thread(target=context.run, args=(self.nested, trace))
             thread.start()
@@ -280,6 +300,8 @@ class Threads(Case):
             with self.sync.trace("b") as b:
                 found = list(pool.map(lambda _: self.fake.active(), range(8)))
                 self.assertEqual(found, [(b.trace_id, None)] * 8)
+                named = pool.submit(lambda **words: sorted(words), function=1, entry=2, args=3)
+                self.assertEqual(named.result(), ["args", "entry", "function"])
                 failed = pool.submit(int, "x")
                 self.assertRaises(ValueError, failed.result)
             self.assertEqual(list(pool.map(lambda _: self.fake.active(), range(8))),

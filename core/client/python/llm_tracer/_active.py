@@ -98,7 +98,7 @@ def leave(entry: Entry) -> None:
     switch(rest)
 
 
-def run_step(function: Any, *args: Any, **kwargs: Any) -> Any:
+def run_step(function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """Calls the function with the active one of the context that runs; the thread's comes back."""
     before = thread.entry
     entry = current()
@@ -111,7 +111,7 @@ def run_step(function: Any, *args: Any, **kwargs: Any) -> Any:
             switch(before)
 
 
-def run_with(entry: Optional[Entry], function: Any, *args: Any, **kwargs: Any) -> Any:
+def run_with(entry: Optional[Entry], function: Any, /, *args: Any, **kwargs: Any) -> Any:
     """As run_step, in a thread whose own context knows nothing of the entry."""
     token = VARIABLE.set(entry)
     try:

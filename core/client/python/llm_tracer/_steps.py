@@ -7,8 +7,8 @@ exceptions as they are.
 - asyncio runs every callback, and so every step of a task, by events.Handle._run.
 - uvloop's handles are out of reach; what tasks hand to call_soon and its like is not.
 - A task that starts eagerly runs inside the step of the one that creates it.
-- ThreadPoolExecutor.submit carries the active one (not the whole context) into the worker; so
-  do loop.run_in_executor and asyncio.to_thread, which come through it. anyio's workers run in the
+- Threads, ThreadPoolExecutor and ThreadPool are given the active one (see _threads.py); so are
+  loop.run_in_executor and asyncio.to_thread, which come through them. anyio's workers run in the
   caller's context, and only need to be told.
 """
 
@@ -17,7 +17,7 @@ import importlib
 import sys
 from typing import Any, Callable, Dict
 
-from . import _active, _library
+from . import _active, _library, _threads
 
 _MARK = "_llm_tracer_wrapped"
 
@@ -88,16 +88,6 @@ def _call_later(original: Any) -> Any:
     return call_later
 
 
-def _submit(original: Any) -> Any:
-    def submit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        entry = _active.current()
-        if entry is None or not args:
-            return original(self, *args, **kwargs)
-        return original(self, _active.run_with, entry, *args, **kwargs)
-
-    return submit
-
-
 def _backend(original: Any) -> Any:
     """anyio 4: a class method (func, args, ...)."""
     def run_sync_in_worker_thread(cls: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
@@ -130,7 +120,28 @@ def _install_base_events(module: Any) -> None:
 def _install_futures(module: Any) -> None:
     """Its part with the threads comes with the first pool: too late for what is submitted then."""
     pools = importlib.import_module("concurrent.futures.thread")
-    _wrap(pools.ThreadPoolExecutor, "submit", _submit)
+    _wrap(pools.ThreadPoolExecutor, "submit", _threads.submit)
+
+
+def _start(original: Any) -> Any:
+    """What a pool does first is to start threads: the last moment to find its module."""
+    start = _threads.start(original)
+
+    def wrapper(self: Any) -> Any:
+        install()
+        return start(self)
+
+    return wrapper
+
+
+def _install_threading(module: Any) -> None:
+    _wrap(module.Thread, "_bootstrap_inner", _threads.bootstrap)
+    _wrap(module.Thread, "start", _start)
+
+
+def _install_pool(module: Any) -> None:
+    for name in ("apply_async", "_map_async", "imap", "imap_unordered"):
+        _wrap(module.ThreadPool, name, _threads.pool_method, inherited=True)
 
 
 def _install_uvloop(module: Any) -> None:
@@ -158,6 +169,8 @@ _left: Dict[str, Callable[[Any], None]] = {
     "asyncio.events": _install_events,
     "asyncio.base_events": _install_base_events,
     "concurrent.futures": _install_futures,
+    "multiprocessing.pool": _install_pool,
+    "threading": _install_threading,
     "uvloop": _install_uvloop,
     "anyio": _install_anyio,
     "anyio._backends._asyncio": _install_anyio_backend,
