@@ -1,6 +1,7 @@
 #include "client/flush.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -111,7 +112,7 @@ static int await_answer(const struct ring_header *header, const struct wire_api_
     }
 }
 
-int flush_wait(uint32_t client_number, int timeout_ms, bool patient)
+static int take_slot_and_wait(uint32_t client_number, int timeout_ms, bool patient)
 {
     const struct moment m = process_enter();
     if (!m.ring)
@@ -127,6 +128,16 @@ int flush_wait(uint32_t client_number, int timeout_ms, bool patient)
                            ? await_answer(m.ring->header, &flush, deadline)
                            : LLMT_ETIMEDOUT;
     give_slot(m.epoch, flush.slot);
+    return result;
+}
+
+/* A thread that is cancelled here would keep its slot for ever. */
+int flush_wait(uint32_t client_number, int timeout_ms, bool patient)
+{
+    int cancel;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    const int result = take_slot_and_wait(client_number, timeout_ms, patient);
+    (void)pthread_setcancelstate(cancel, NULL);
     return result;
 }
 

@@ -23,7 +23,9 @@
  *
  * Promises
  * - Thread-safe: any function may be called from any thread, on the same handle too. Not
- *   async-signal-safe: do not call these functions from a signal handler.
+ *   async-signal-safe: do not call these functions from a signal handler. None is a cancellation
+ *   point: a thread that is cancelled ends at the program's next one (not with
+ *   PTHREAD_CANCEL_ASYNCHRONOUS, which these functions do not stand).
  * - No function waits for the network or the collector, but for llmt_flush and, with LLMT_SYNC, the
  *   functions that complete a span or a trace; both are bounded by a timeout.
  * - Handles are never dangling. NULL is accepted everywhere and does nothing; what returns int

@@ -21,7 +21,9 @@ static uint64_t mix(uint64_t *state)
 
 static void seed(struct thread *t)
 {
-    if (getrandom(t->random, sizeof(t->random), GRND_NONBLOCK) == (ssize_t)sizeof(t->random) &&
+    /* Not libc's getrandom, at which a thread may be cancelled. */
+    const long got = syscall(SYS_getrandom, t->random, sizeof(t->random), GRND_NONBLOCK);
+    if (got == (long)sizeof(t->random) &&
         (t->random[0] | t->random[1] | t->random[2] | t->random[3]) != 0)
         return;
     uint64_t state = process_now() ^ (uint64_t)t->tid << 32 ^ (uint64_t)(uintptr_t)t;

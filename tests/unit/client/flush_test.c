@@ -254,6 +254,84 @@ static int wait_for_room(void)
     return result == LLMT_OK ? 0 : 3;
 }
 
+static _Atomic unsigned flushed_whole;
+
+static void *flush_and_end(void *client)
+{
+    llmt_flush(client, 50);
+    flushed_whole++;
+    pthread_testcancel();
+    return NULL;
+}
+
+/* As many as there are places, each in the middle of its wait for room. */
+static int cancel_in_the_wait(void)
+{
+    char path[400];
+    pthread_t threads[RING_FLUSH_SLOTS];
+    setenv("TRACER_RING_MAX_MB", "1", 1);
+    llmt_client *client = told_client();
+    llmt_trace *trace = llmt_trace_begin(client, "t", NULL);
+    static char text[60002];
+    memset(text, '1', sizeof(text) - 1);
+    while (llmt_trace_set_output(trace, text) == LLMT_OK)
+        continue;
+    while (llmt_trace_set_output(trace, "1") == LLMT_OK)
+        continue;
+    for (unsigned i = 0; i < RING_FLUSH_SLOTS; i++)
+        if (pthread_create(&threads[i], NULL, flush_and_end, client) != 0)
+            return 1;
+    for (unsigned i = 0; i < RING_FLUSH_SLOTS; i++)
+        pthread_cancel(threads[i]);
+    for (unsigned i = 0; i < RING_FLUSH_SLOTS; i++) {
+        void *result;
+        if (pthread_join(threads[i], &result) != 0 || result != PTHREAD_CANCELED)
+            return 2;
+    }
+    if (!told_find_ring(getpid(), path, sizeof(path)) || ring_reader_new(&reader, path) != 0)
+        return 3;
+    start(true);
+    const int result = llmt_flush(client, 5000);
+    finish();
+    return result != LLMT_OK ? 4 : flushed_whole != RING_FLUSH_SLOTS ? 5 : 0;
+}
+
+static void cancelled_threads_give_their_places_back(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(cancel_in_the_wait), 0);
+}
+
+static void *cancel_oneself(void *client)
+{
+    pthread_cancel(pthread_self());
+    llmt_trace *trace = llmt_trace_begin(client, "t", NULL);
+    llmt_span_end(llmt_span_begin(trace, "s", "none of the eight", NULL));
+    assert_int_equal(llmt_trace_end(trace), LLMT_OK);
+    flushed_whole++;
+    pthread_testcancel();
+    return NULL;
+}
+
+/* Neither the first call of a thread, nor a warning on stderr, nor a wait with LLMT_SYNC. */
+static void no_function_is_a_cancellation_point(void **state)
+{
+    (void)state;
+    start(true);
+    pthread_t thread;
+    void *result;
+    const llmt_client_options options = {
+        .mode = LLMT_SYNC, .api_key = "project-cancel", .timeout_ms = 30000};
+    llmt_client *client = llmt_client_new(&options);
+    flushed_whole = 0;
+    assert_int_equal(pthread_create(&thread, NULL, cancel_oneself, client), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_ptr_equal(result, PTHREAD_CANCELED);
+    assert_int_equal(flushed_whole, 1);
+    llmt_client_close(client);
+    finish();
+}
+
 static void full_ring_is_waited_for(void **state)
 {
     (void)state;
@@ -288,13 +366,18 @@ static int begin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_to_wait_for),       cmocka_unit_test(flush_waits_for_the_answer),
-        cmocka_unit_test(flush_is_bounded),          cmocka_unit_test(sync_waits_at_every_end),
-        cmocka_unit_test(sync_gives_up_for_a_while), cmocka_unit_test(in_vain_is_told),
+        cmocka_unit_test(nothing_to_wait_for),
+        cmocka_unit_test(flush_waits_for_the_answer),
+        cmocka_unit_test(flush_is_bounded),
+        cmocka_unit_test(sync_waits_at_every_end),
+        cmocka_unit_test(sync_gives_up_for_a_while),
+        cmocka_unit_test(in_vain_is_told),
         cmocka_unit_test(many_wait_at_once),
+        cmocka_unit_test(no_function_is_a_cancellation_point),
     };
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(full_ring_is_waited_for),
+        cmocka_unit_test(cancelled_threads_give_their_places_back),
         cmocka_unit_test(no_ring_no_wait),
     };
     told_begin();

@@ -33,6 +33,20 @@ readelf -lW "$shared" | grep -q GNU_RELRO || fail "it has no RELRO"
 readelf -lW "$shared" | grep GNU_STACK | grep -q ' RW ' || fail "its stack is executable"
 nm -D "$shared" | grep -q ' w llmt_preload_v1' || fail "the preloaded object's entry is not weak"
 
+# No function is a cancellation point: of what libc cancels a thread in, there is only what is called
+# where that is switched off (flush.c, warning.c).
+nm -D --undefined-only "$shared" | sed 's/.* //; s/@.*//' | sort >"$folder/used"
+for name in accept clock_nanosleep close connect fcntl fsync getrandom lockf msync nanosleep open \
+    openat pause poll ppoll pread pselect pthread_cond_timedwait pthread_cond_wait pthread_join \
+    pwrite read readv recv recvmsg select send sendmsg sigtimedwait sigwait sleep system usleep \
+    wait waitid waitpid write writev; do
+    grep -qxE "(__)?$name(64)?(_chk)?" "$folder/used" || continue
+    case $name in
+    nanosleep | poll | sigtimedwait | write) ;;
+    *) fail "a thread may be cancelled in $name" ;;
+    esac
+done
+
 # A program with names of its own that are ours inside.
 cat >"$folder/program.c" <<'END'
 #include "llm_tracer.h"
