@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import pickle
+import sys
 import unittest
 
 import fake
@@ -75,7 +76,7 @@ class Synchronous(Case):
 
         for error, said in [(ValueError("bad"), "bad"), (KeyError(), "KeyError"),
                             (Odd("odd"), "odd"), (KeyboardInterrupt(), "KeyboardInterrupt"),
-                            (GeneratorExit(), "GeneratorExit"), (SystemExit(3), "3")]:
+                            (SystemExit(3), "3"), (SystemExit("bye"), "bye")]:
             with self.assertRaises(type(error)) as caught:
                 with self.client.trace("t") as trace:
                     trace.set_output("so far")
@@ -84,6 +85,30 @@ class Synchronous(Case):
             self.assertIs(caught.exception, error)
             self.assertEqual(self.fake.spans[span.span_id]["error"].decode(), said)
             self.assertEqual(self.fake.traces[trace.trace_id]["output"].decode(), f"Error: {said}")
+
+    def test_leaving_is_no_failure(self):
+        def enter(trace):
+            with trace, trace.span("s", "tool") as span:
+                trace.set_output("so far")
+                yield span
+
+        generator = enter(self.client.trace("left"))
+        span = next(generator)
+        generator.close()
+        self.assertIsNone(self.fake.spans[span.span_id]["error"])
+        self.assertEqual(self.fake.traces[span.trace_id]["output"], b"so far")
+        for error in (GeneratorExit(), SystemExit(), SystemExit(0), SystemExit(None),
+                      SystemExit(False), StopIteration(), StopAsyncIteration(1)):
+            with self.assertRaises(type(error)):
+                with self.client.trace("t") as trace, trace.span("s", "tool") as span:
+                    raise error
+            self.assertIsNone(self.fake.spans[span.span_id]["error"], error)
+            self.assertIsNone(self.fake.traces[trace.trace_id]["output"], error)
+        with self.assertRaises(SystemExit):
+            with self.client.trace("t") as trace, trace.span("s", "tool") as span:
+                span.set_error("mine")
+                sys.exit()
+        self.assertEqual(self.fake.spans[span.span_id]["error"], b"mine")
 
     def test_an_error_that_was_set_stays(self):
         with self.assertRaises(ValueError):
@@ -311,17 +336,41 @@ class Asynchronous(Case):
             client = TracerClient(api_key="project-p")
 
             async def items():
-                async with client.trace("t") as trace:
-                    yield trace
+                async with client.trace("t") as trace, trace.span("s", "tool") as span:
+                    trace.set_output("so far")
+                    yield span
                     yield None
 
             generator = items()
-            trace = await generator.__anext__()
+            span = await generator.__anext__()
             await asyncio.ensure_future(generator.aclose())  # in another context
-            return trace
+            return span
 
-        trace = self.run_async(main)
-        self.assertEqual(self.fake.traces[trace.trace_id]["output"], b"Error: GeneratorExit")
+        span = self.run_async(main)
+        self.assertEqual(self.fake.traces[span.trace_id]["output"], b"so far")
+        self.assertIsNone(self.fake.spans[span.span_id]["error"])
+
+    def test_the_same_exceptions(self):
+        """As in a synchronous block. That asyncio.run would end with some of them is not our matter."""
+        class Odd(BaseException):
+            pass
+
+        async def block(client, error, seen):
+            async with client.trace("t") as trace, trace.span("s", "tool") as span:
+                seen.append(span)
+                raise error
+
+        for error, said in [(ValueError("bad"), b"bad"), (KeyboardInterrupt(), b"KeyboardInterrupt"),
+                            (asyncio.CancelledError(), b"CancelledError"), (Odd("odd"), b"odd"),
+                            (SystemExit(3), b"3"), (SystemExit(0), None), (SystemExit(), None),
+                            (GeneratorExit(), None), (StopAsyncIteration(), None)]:
+            seen = []
+            with self.assertRaises((type(error), RuntimeError)):
+                block(TracerClient(api_key="project-p"), error, seen).send(None)
+            (span,) = seen
+            self.assertEqual(self.fake.spans[span.span_id]["error"], said)
+            self.assertEqual(self.fake.traces[span.trace_id]["output"],
+                             b"Error: " + said if said else None)
 
     def test_without_asyncio(self):
         """Coroutines that any loop may drive."""

@@ -3,7 +3,10 @@
 A context is begun when it is entered and ended when it is left; both go through the client's
 create_ and complete_ methods. Entering one that is open counts; leaving it that often ends it.
 Leaving one that was never entered does nothing. One that ended may be entered again: that begins
-another trace or span of the same name. A child of the process that entered it does not end it."""
+another trace or span of the same name. A child of the process that entered it does not end it.
+
+An exception that leaves the block is the span's error, and the trace's output. A generator that is
+left or exhausted and a clean sys.exit() are no failure."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Type, Union
@@ -51,6 +54,13 @@ async def _quietly_async(what: str, function: Any, *args: Any, **kwargs: Any) ->
         return None
 
 
+def _only_leaves(error: BaseException) -> bool:
+    """Whether it says that the program goes elsewhere, not that something failed."""
+    if isinstance(error, SystemExit):
+        return error.code is None or (isinstance(error.code, int) and error.code == 0)
+    return isinstance(error, (GeneratorExit, StopIteration, StopAsyncIteration))
+
+
 class _Context:
     """What traces and spans share: being entered and left."""
 
@@ -96,7 +106,7 @@ class _Context:
         if self._entered > 0:
             return False
         self._ended = True
-        if error is not None:
+        if error is not None and not _only_leaves(error):
             self._broke(_data.error_text(error))
         if self._entry is not None:
             _active.leave(self._entry)
@@ -108,7 +118,7 @@ class _Context:
         return known is not None and self._generation == _active.generation
 
     def _broke(self, text: str) -> None:
-        """An exception leaves the block."""
+        """An exception leaves the block, as a failure."""
 
     def _open(self, what: str) -> bool:
         if self._ended:
