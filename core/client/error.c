@@ -20,7 +20,7 @@ const char *llmt_strerror(int error)
     case LLMT_ENOBUFS:
         return "no room; the loss is counted";
     case LLMT_ETIMEDOUT:
-        return "not confirmed in time; it is kept and delivered later";
+        return "not confirmed as delivered; it is kept and delivered later";
     case LLMT_ENOMEM:
         return "out of memory";
     case LLMT_EDISABLED:

@@ -79,7 +79,8 @@ enum llmt_error {
     LLMT_EJSON = -4,     /* not JSON; recorded as {"text": "..."} */
     LLMT_EENDED = -5,    /* the handle was ended or closed before; nothing was recorded */
     LLMT_ENOBUFS = -6,   /* no room in shared memory; the loss is counted and shown */
-    LLMT_ETIMEDOUT = -7, /* not confirmed in time; it is kept and delivered later */
+    LLMT_ETIMEDOUT = -7, /* not confirmed: no answer in time, or the service takes nothing at
+                            present; it is kept and delivered later */
     LLMT_ENOMEM = -8,
     LLMT_EDISABLED = -9 /* TRACING_ENABLED=false: nothing is recorded */
 };
@@ -102,7 +103,8 @@ typedef struct llmt_span llmt_span;
 
 typedef enum llmt_mode {
     LLMT_ASYNC = 0, /* nothing waits; the collector delivers behind the program */
-    LLMT_SYNC = 1   /* completing a span or trace waits until the service has it, or timeout_ms;
+    LLMT_SYNC = 1   /* completing a span or trace waits until the service has it, but no longer than
+                       timeout_ms or until it is clear that the service takes nothing at present;
                        after a wait in vain nothing waits for the next 30 s (LLMT_ETIMEDOUT) */
 } llmt_mode;
 
@@ -301,9 +303,10 @@ int llmt_create_span(llmt_client *client, const char *trace_id, const char *name
 /* Ends the trace of that id. output: plain text, at most LLMT_TEXT_MAX bytes; NULL or "" leaves
  * what is there. Errors as above. Thread-safe. */
 int llmt_complete_trace(llmt_client *client, const char *trace_id, const char *output);
-/* Ends the span of that id. output: JSON as in llmt_span_set_output, error: text as in
- * llmt_span_set_error, either may be NULL; figures as in llmt_span_set_usage (LLMT_ERANGE: the span
- * is completed without them). Errors as above. Thread-safe. */
+/* Ends the span of that id. output: JSON as in llmt_span_set_output (NULL: none). error: why it
+ * failed, a text of at most LLMT_TEXT_MAX bytes (NULL or "": it did not fail by this call). Figures
+ * as in llmt_span_set_usage (LLMT_ERANGE: the span is completed without them). Errors as above.
+ * Thread-safe. */
 int llmt_complete_span(llmt_client *client, const char *span_id, const char *output,
                        const char *error, int64_t tokens_input, int64_t tokens_output,
                        double cost_usd);

@@ -33,8 +33,8 @@ static const char *const sentences[TROUBLES] = {
                           "runs (llm-tracer status), or raise TRACER_RING_MAX_MB",
     [TROUBLE_NO_COLLECTOR] = "no collector runs, and its program was not found: traces wait in "
                              "shared memory; put llm-tracer on the PATH, or start it",
-    [TROUBLE_NO_WAIT] = "not confirmed within the timeout: it is kept and delivered later, and no "
-                        "call waits for the next 30 s; see llm-tracer status",
+    [TROUBLE_NO_WAIT] = "not confirmed as delivered: it is kept and delivered later, and no call "
+                        "waits for the next 30 s; see llm-tracer status",
     [TROUBLE_TOO_MANY] = "too many traces and spans are open: further ones are not recorded; end "
                          "each with llmt_span_end or llmt_trace_end",
 };

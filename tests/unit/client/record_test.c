@@ -256,7 +256,7 @@ static void by_id(void **state)
     char traceparent[LLMT_TRACEPARENT_SIZE];
     assert_null(llmt_current_traceparent(traceparent)); /* nothing is made active */
     assert_int_equal(llmt_complete_span(client, child_id, "{\"o\": 1}", "bad", 1, 2, 0.5), LLMT_OK);
-    assert_int_equal(llmt_complete_span(client, span_id, NULL, NULL, -1, -1, -1), LLMT_OK);
+    assert_int_equal(llmt_complete_span(client, span_id, NULL, "", -1, -1, -1), LLMT_OK);
     assert_int_equal(llmt_complete_trace(client, trace_id, "out"), LLMT_OK);
     told_read();
     assert_told_ids(told_nth(WIRE_TRACE_BEGIN, 0), trace_id, "", "");
@@ -270,7 +270,7 @@ static void by_id(void **state)
     assert_told_integer(m, WIRE_FIELD_TOKENS_INPUT, 1);
     assert_told_integer(m, WIRE_FIELD_TOKENS_OUTPUT, 2);
     assert_told_number(m, WIRE_FIELD_COST, 0.5);
-    assert_int_equal(told_nth(WIRE_SPAN_END, 1)->count, 0);
+    assert_int_equal(told_nth(WIRE_SPAN_END, 1)->count, 0); /* "": no error */
     assert_told_text(told_nth(WIRE_TRACE_END, 0), WIRE_FIELD_OUTPUT, "out");
     assert_told_ids(told_nth(WIRE_TRACE_END, 0), trace_id, "", "");
     llmt_client_close(client);
