@@ -87,6 +87,44 @@ class Search(unittest.TestCase):
             self.assertEqual(warning.call_count, 1)
 
 
+    def test_the_named_one_is_not_it(self):
+        """One warning that names it, whether another is found or not."""
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        nonsense = os.path.join(folder, "nonsense.so")
+        with open(nonsense, "w", encoding="utf-8") as file:
+            file.write("nonsense")
+        with open("/proc/self/maps", encoding="utf-8") as maps:
+            loaded = next(line.split()[-1] for line in maps if line.endswith("/libc.so.6\n"))
+        other_name = os.path.join(folder, "other_name.so")
+        os.symlink(loaded, other_name)
+        good = _library.Library("good.so", *[None] * 10)
+
+        def bind(path):
+            return good if path == "good.so" else real(path)
+
+        real = _library._bind
+        for named in ("/nowhere/x.so", "no-such.so", nonsense, other_name, folder):
+            for others, found in ((["good.so"], good), (["libm.so.6"], None)):
+                self.setUp()
+                with mock.patch.dict(os.environ, {"TRACER_LIBRARY": named}), \
+                        mock.patch.object(_library, "candidates", lambda: [named, *others]), \
+                        mock.patch.object(_library, "_bind", bind), \
+                        mock.patch.object(_warning.logger, "warning") as warning:
+                    self.assertIs(_library.get(), found)
+                    self.assertIs(_library.get(), found)
+                self.assertEqual(warning.call_count, 1)
+                said = warning.call_args[0][1]
+                self.assertIn("TRACER_LIBRARY", said)
+                self.assertIn(named, said)
+        self.setUp()
+        with mock.patch.dict(os.environ, {"TRACER_LIBRARY": "good.so"}), \
+                mock.patch.object(_library, "_bind", bind), \
+                mock.patch.object(_warning.logger, "warning") as warning:
+            self.assertIs(_library.get(), good)
+        warning.assert_not_called()
+
+
 @unittest.skipUnless(os.path.exists(LIBRARY), "the library is not built")
 class Real(unittest.TestCase):
     """In a process of its own: settings are read once."""

@@ -172,20 +172,27 @@ def get() -> Optional[Library]:
     global _library, _looked
     if _looked:
         return _library
+    named = os.environ.get("TRACER_LIBRARY")
     trouble = []
     for path in candidates():
         if os.path.isabs(path) and not os.path.exists(path):
+            if path == named:
+                trouble.append(f"{path}: there is no such file")
             continue
         try:
             _library = _bind(path)
             break
         except (OSError, AttributeError) as error:
-            trouble.append(str(error))
+            # A file that was loaded under another name is told by that one.
+            trouble.append(str(error) if path in str(error) else f"{path}: {error}")
     _looked = True
     if _library is None:
         said = "; ".join(trouble) or "no file of that name"
         warn_once("library", f"{NAME} was not found, nothing is recorded ({said}). "
                              "TRACER_LIBRARY may name it.")
+    elif named and _library.path != named:
+        warn_once("library", f"TRACER_LIBRARY cannot be used ({trouble[0]}); "
+                             f"{_library.path} is used instead")
     return _library
 
 
