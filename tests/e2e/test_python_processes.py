@@ -18,7 +18,6 @@ class Processes(unittest.TestCase):
         self.addCleanup(server.close)
         box = harness.Sandbox(env={"PYTHONPATH": PACKAGE, "PYTHONDONTWRITEBYTECODE": "1",
                                    "TRACER_URL": server.url, "TRACER_API_KEY": "project-p"})
-        self.addCleanup(box.collector_log.close)
         self.addCleanup(box.close)
         done = box.run([harness.PYTHON, PROGRAM, *words], preload=preload)
         self.assertEqual((done.returncode, done.stderr), (0, stderr), done.stderr.decode())
