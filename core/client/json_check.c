@@ -6,7 +6,7 @@
 
 struct scan {
     const char *at, *end;
-    unsigned depth;
+    unsigned depth, depth_max;
     uint64_t objects[JSON_CHECK_DEPTH / 64]; /* a bit a level: 1 object, 0 array */
 };
 
@@ -115,7 +115,7 @@ static bool in_object(const struct scan *s)
 
 static bool enter(struct scan *s, bool object)
 {
-    if (s->depth == JSON_CHECK_DEPTH)
+    if (s->depth == s->depth_max)
         return false;
     const uint64_t bit = UINT64_C(1) << s->depth % 64;
     uint64_t *word = &s->objects[s->depth / 64];
@@ -156,7 +156,7 @@ static bool take_value(struct scan *s, bool *open)
     case '[':
         s->at++;
         skip_space(s);
-        if (s->depth == JSON_CHECK_DEPTH)
+        if (s->depth == s->depth_max)
             return false;
         if (take_char(s, c == '{' ? '}' : ']'))
             return true;
@@ -187,7 +187,12 @@ static bool take_rest(struct scan *s, bool *more)
 
 enum json_kind json_check(const char *text, size_t len)
 {
-    struct scan s = {.at = text, .end = text + len};
+    return json_check_inside(text, len, 0);
+}
+
+enum json_kind json_check_inside(const char *text, size_t len, unsigned levels)
+{
+    struct scan s = {.at = text, .end = text + len, .depth_max = JSON_CHECK_DEPTH - levels};
     skip_space(&s);
     const bool object = s.at < s.end && *s.at == '{';
     bool again = true;

@@ -72,6 +72,12 @@ static void put_integer(struct sink *o, int64_t integer)
     put(o, text, (size_t)len);
 }
 
+/* Of a value that becomes a member. */
+static bool is_json(const char *text)
+{
+    return json_check_inside(text, strlen(text), 1) != JSON_NOT;
+}
+
 static bool has_text(const llmt_pair *p)
 {
     return p->kind == 't' || p->kind == 'j';
@@ -89,15 +95,12 @@ static void put_value(struct sink *o, const llmt_pair *p)
     case 'b':
         put(o, p->integer ? "true" : "false", p->integer ? 4 : 5);
         break;
-    case 'j': {
-        const size_t len = strlen(p->text);
-        if (json_check(p->text, len) != JSON_NOT) {
-            put(o, p->text, len);
-            break;
-        }
-        put_string(o, p->text);
+    case 'j':
+        if (is_json(p->text))
+            put(o, p->text, strlen(p->text));
+        else
+            put_string(o, p->text);
         break;
-    }
     default:
         put_string(o, p->text);
     }
@@ -136,7 +139,7 @@ static int check_pairs(const llmt_pair *pairs, size_t count)
         const llmt_pair *p = &pairs[i];
         if (!is_kind(p->kind))
             return LLMT_EINVAL;
-        if (p->key && p->kind == 'j' && p->text && json_check(p->text, strlen(p->text)) == JSON_NOT)
+        if (p->key && p->kind == 'j' && p->text && !is_json(p->text))
             result = LLMT_EJSON;
     }
     return result;

@@ -1,6 +1,7 @@
 /* The checker of JSON: what the grammar has and what it has not, and that it never reads a byte
  * behind the text. */
 #include "client/json_check.h"
+#include "json/json.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -137,14 +138,18 @@ static void strings_of_every_length(void **state)
         }
 }
 
+_Static_assert(JSON_CHECK_DEPTH == JSON_DEPTH_MAX, "what is accepted here can be read back");
+
 static void depth_is_limited(void **state)
 {
     (void)state;
     char text[8 * (JSON_CHECK_DEPTH + 1)];
-    for (unsigned depth = JSON_CHECK_DEPTH - 1; depth <= JSON_CHECK_DEPTH + 1; depth++) {
+    for (unsigned depth = JSON_CHECK_DEPTH - 3; depth <= JSON_CHECK_DEPTH + 1; depth++) {
         memset(text, '[', depth);
         memset(text + depth, ']', depth);
         assert_int_equal(check(text, 2 * depth), depth <= JSON_CHECK_DEPTH ? JSON_OTHER : JSON_NOT);
+        assert_int_equal(json_check_inside(text, 2 * depth, 2),
+                         depth + 2 <= JSON_CHECK_DEPTH ? JSON_OTHER : JSON_NOT);
         size_t at = 0;
         for (unsigned i = 0; i < depth; i++, at += 4)
             memcpy(text + at, "{\"\":", 4);

@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <math.h>
 
+#include "client/json_check.h"
 #include "client/utf8.h"
 
 #define BAD "\xef\xbf\xbd" /* U+FFFD */
@@ -313,6 +314,24 @@ static const char *comma_locale(void)
     return "de_DE.UTF-8";
 }
 
+/* What is as deep as a document may be is too deep for a member of one; the others stay. */
+static void pairs_are_limited_in_depth(void **state)
+{
+    (void)state;
+    char text[2 * JSON_CHECK_DEPTH + 1] = "", expected[2 * JSON_CHECK_DEPTH + 40];
+    for (size_t depth = JSON_CHECK_DEPTH - 1; depth <= JSON_CHECK_DEPTH; depth++) {
+        const bool good = depth < JSON_CHECK_DEPTH;
+        memset(text, '[', depth);
+        memset(text + depth, ']', depth);
+        assert_int_equal(LLMT_SET_OUTPUT(span, LLMT_JSON("a", text), LLMT_INT("b", 1)),
+                         good ? LLMT_OK : LLMT_EJSON);
+        snprintf(expected, sizeof(expected), good ? "{\"a\":%s,\"b\":1}" : "{\"a\":\"%s\",\"b\":1}",
+                 text);
+        assert_pairs(expected);
+        assert_int_equal(told_field(&told[0], WIRE_FIELD_OUTPUT)->flags, 0);
+    }
+}
+
 static void numbers_round_trip(void **state)
 {
     (void)state;
@@ -387,6 +406,7 @@ int main(void)
         cmocka_unit_test(what_is_no_json_is_a_text),
         cmocka_unit_test(numbers_have_ranges),
         cmocka_unit_test(pairs_make_json),
+        cmocka_unit_test(pairs_are_limited_in_depth),
         cmocka_unit_test(numbers_round_trip),
         cmocka_unit_test(errors_are_formatted),
     };
