@@ -63,6 +63,8 @@ static void read_figures(struct span *s, const json *root)
     if (json_is_bool(stream))
         s->stream = json_is_true(stream);
     s->partial = json_is_true(json_get(root, "partial"));
+    const json *counted = json_get(root, "counted");
+    s->uncounted = json_is_bool(counted) && !json_is_true(counted);
 }
 
 static bool read_identity(struct span *s, const json *root)

@@ -238,6 +238,10 @@ static void put_figures(struct printer *p, const struct span *s)
     TEXT(p, "usage_source", s->usage_source);
     put_cost(p, s->cost_usd);
     TEXT(p, "cost_source", s->cost_source);
+    if (s->uncounted) {
+        KEY(p, "counted");
+        put(p, "false", 5);
+    }
 }
 
 static void put_outcome(struct printer *p, const struct span *s)

@@ -70,6 +70,13 @@ void trace_free(struct trace *t)
     free(t);
 }
 
+struct span_figures span_counted(const struct span *s)
+{
+    if (s->uncounted)
+        return (struct span_figures){SPAN_UNKNOWN, SPAN_UNKNOWN, SPAN_UNKNOWN};
+    return (struct span_figures){s->tokens_input, s->tokens_output, s->cost_usd};
+}
+
 const char *span_type_name(enum span_type type)
 {
     return (unsigned)type < SPAN_TYPE_COUNT ? type_names[type] : type_names[SPAN_OTHER];

@@ -60,6 +60,8 @@ struct span {
     int64_t retry;
     char *error, *error_type;
     bool partial;
+    bool uncounted; /* its figures are those of calls below it, which count: printed as
+                       "counted": false */
     json *input_data, *output_data, *metadata;
     struct span_process process;
     char *capture_route;   /* "openssl", "gnutls", "libc", "curl"; NULL: made by hand */
@@ -92,10 +94,18 @@ struct trace {
     double total_cost;                   /* negative: unknown */
 };
 
+/* What a span adds to the totals of its trace; SPAN_UNKNOWN: nothing. */
+struct span_figures {
+    int64_t tokens_input, tokens_output;
+    double cost_usd;
+};
+
 struct span *span_new(void); /* NULL: out of memory; figures unknown, ids zero */
 void span_free(struct span *s);
 struct trace *trace_new(void);
 void trace_free(struct trace *t);
+
+struct span_figures span_counted(const struct span *s);
 
 const char *span_type_name(enum span_type type);
 /* ERR_BAD for none of the eight names; *out is SPAN_OTHER then. */

@@ -135,6 +135,29 @@ void db_drop_touched(struct store *s)
     s->last_touched = NULL;
 }
 
+static void add_figure(int64_t *total, int64_t before, int64_t now)
+{
+    if (now < 0 && before < 0)
+        return;
+    *total = (*total < 0 ? 0 : *total) + (now < 0 ? 0 : now) - (before < 0 ? 0 : before);
+}
+
+static void add_cost(double *total, double before, double now)
+{
+    if (!(now >= 0) && !(before >= 0))
+        return;
+    *total = (*total < 0 ? 0 : *total) + (now >= 0 ? now : 0) - (before >= 0 ? before : 0);
+    if (*total < 0) /* a rounding error below nothing */
+        *total = 0;
+}
+
+void db_touch_figures(struct db_touched *t, struct span_figures before, struct span_figures now)
+{
+    add_figure(&t->tokens_input, before.tokens_input, now.tokens_input);
+    add_figure(&t->tokens_output, before.tokens_output, now.tokens_output);
+    add_cost(&t->cost, before.cost_usd, now.cost_usd);
+}
+
 static bool has_line(const char *lines, const char *line)
 {
     size_t len = strlen(line);
