@@ -1,7 +1,9 @@
 """Python programs with several processes, and such as end without tidying up: nothing is lost, and
 what was left open is marked."""
 
+import json
 import os
+import signal
 import unittest
 
 import harness
@@ -12,7 +14,7 @@ PROGRAM = os.path.join(harness.HERE, "programs", "processes.py")
 
 
 class Processes(unittest.TestCase):
-    def run_program(self, *words, preload, stderr=b""):
+    def run_program(self, *words, preload, stderr=b"", code=0):
         """The ended traces by name, each with its spans, when they are those that were printed."""
         server = service.Service()
         self.addCleanup(server.close)
@@ -20,7 +22,7 @@ class Processes(unittest.TestCase):
                                    "TRACER_URL": server.url, "TRACER_API_KEY": "project-p"})
         self.addCleanup(box.close)
         done = box.run([harness.PYTHON, PROGRAM, *words], preload=preload)
-        self.assertEqual((done.returncode, done.stderr), (0, stderr), done.stderr.decode())
+        self.assertEqual((done.returncode, done.stderr), (code, stderr), done.stderr.decode())
         names = sorted(done.stdout.decode().splitlines())
         traces = {t["name"]: t for t in box.ended_traces(len(names))}
         self.assertEqual(sorted(traces), names)
@@ -62,6 +64,23 @@ class Processes(unittest.TestCase):
     def test_left_open(self):
         for traces in self.each("left_open"):
             self.unended(traces["left"])
+
+    def test_killed(self):
+        """What its block would have sent at its end is lost; the rest is there, and marked."""
+        for traces in self.each("killed", code=-signal.SIGKILL):
+            self.unended(traces["killed"])
+            self.assertEqual(traces["killed"]["span"]["input_data"], {"in": 1})
+            self.assertNotIn("lost", json.dumps(traces))
+
+    def test_left_by_the_program(self):
+        """A clean end is no failure of the block that it leaves; another one is."""
+        for traces in self.each("leaves", "0"):
+            self.whole(traces)
+            self.assertNotIn("error", traces["left"]["span"])
+            self.assertEqual(traces["left"]["output"], "so far")
+        for traces in self.each("leaves", "3", code=3):
+            self.assertEqual(traces["left"]["span"]["error"], "3")
+            self.assertEqual(traces["left"]["output"], "Error: 3")
 
     def test_shutdown(self):
         for traces in self.each("shutdown"):

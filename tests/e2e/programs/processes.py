@@ -5,6 +5,7 @@ import atexit
 import concurrent.futures
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -71,6 +72,24 @@ def left_open():
     say("left")
 
 
+def killed():
+    """Within a block, which said something that is not sent before it ends."""
+    with SyncTracerClient().trace("killed") as trace, trace.span("step", "tool", {"in": 1}) as span:
+        span.set_output({"lost": True})
+        trace.set_output("lost")
+        say("killed")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leaves(code):
+    """The program ends within a block."""
+    with SyncTracerClient().trace("left") as trace, trace.span("step", "tool") as span:
+        span.set_output({"name": "left", "own": True})
+        trace.set_output("so far")
+        say("left")
+        sys.exit(int(code))
+
+
 def shutdown():
     """Clients in globals and cycles, a thread that is inside a span, work in atexit handlers."""
     global kept
@@ -106,4 +125,5 @@ def closed():
 
 if __name__ == "__main__":
     {"fork": fork, "multiprocessing": with_multiprocessing, "left_open": left_open,
-     "shutdown": shutdown, "closed": closed}[sys.argv[1]](*sys.argv[2:])
+     "shutdown": shutdown, "closed": closed, "killed": killed,
+     "leaves": leaves}[sys.argv[1]](*sys.argv[2:])

@@ -140,7 +140,8 @@ class _Trace(_Context):
 
     def set_output(self, output: Any) -> None:
         """What came out of the trace as a whole: a text (of anything else its JSON or str()). The
-        last one counts; None leaves what is there. An exception takes its place. Cut at 64 KB."""
+        last one counts; None leaves what is there. An exception takes its place. Cut at 64 KB.
+        Sent when the block ends: of a process that is killed before that, it is lost."""
         if self._open("set_output") and output is not None:
             self._output = output
 
@@ -187,7 +188,8 @@ class _Span(_Context):
                    tokens_output: Optional[int] = None, cost_usd: Optional[float] = None) -> None:
         """What came out: any value (a dict; other values are recorded as {"value": ...}), tokens
         in and out (0..10**12) and cost in USD (0..1e9). None leaves what is there. A figure out of
-        its range is left out, with a warning. Values are read when the span ends."""
+        its range is left out, with a warning. Values are read, and sent, when the block ends: of a
+        process that is killed before that, they are lost."""
         if not self._open("set_output"):
             return
         given = {"output_data": output_data, "tokens_input": tokens_input,
@@ -196,7 +198,7 @@ class _Span(_Context):
 
     def set_error(self, error: Any) -> None:
         """Says that the span failed, and why: a text or an exception. The last one counts, and an
-        exception that leaves the block does not take its place."""
+        exception that leaves the block does not take its place. Sent when the block ends."""
         if self._open("set_error"):
             text = _data.error_text(error) if isinstance(error, BaseException) else error
             self._output["error"] = text if text not in (None, "") else "error"

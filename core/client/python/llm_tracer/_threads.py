@@ -1,8 +1,8 @@
-"""Threads carry on with what was active where they were started, and where their work was handed over.
+"""Threads carry on with what was active where they were started, or their work was handed over.
 
-A thread that is started while a span is open has it active, as if it were begun there: the entry, not
-the whole context. Threads that work for many, one after the other, do not: each piece of work brings
-its own. Work that is handed over as the method `run` of a context has what that context says.
+A thread that is started while a span is open has it active: the entry, not the whole context. One
+that works for many, one after the other, does not: each piece of work brings its own. Work that is
+handed over as the method `run` of a context has what that context says.
 
 A thread cannot be told what happens on another: when the span ends first, the calls that the thread
 makes after that are still in that span, unless it begins one of its own."""
