@@ -41,6 +41,14 @@ static void add_text(struct table *t, enum paint paint, const char *text)
     buf_release(&line);
 }
 
+/* In brackets: it is not in the trace's totals. */
+static void add_counted(struct table *t, const struct span *s, const char *figure)
+{
+    char text[TEXT_FIGURE_MAX + 2];
+    snprintf(text, sizeof(text), s->uncounted && figure[0] != '-' ? "(%s)" : "%s", figure);
+    table_add(t, PAINT_NONE, text);
+}
+
 static void add_row(struct printing *p, const struct span *s)
 {
     char figure[TEXT_FIGURE_MAX];
@@ -61,9 +69,9 @@ static void add_row(struct printing *p, const struct span *s)
     table_add(t, PAINT_NONE, span_type_name(s->type));
     add_text(t, PAINT_BOLD, s->name);
     add_text(t, PAINT_NONE, s->model);
-    table_add(t, PAINT_NONE, text_tokens(s->tokens_input, figure));
-    table_add(t, PAINT_NONE, text_tokens(s->tokens_output, figure));
-    table_add(t, PAINT_NONE, text_cost(s->cost_usd, figure));
+    add_counted(t, s, text_tokens(s->tokens_input, figure));
+    add_counted(t, s, text_tokens(s->tokens_output, figure));
+    add_counted(t, s, text_cost(s->cost_usd, figure));
     bool ttft = s->ttft_ms >= 0 && s->ttft_ms < 1e9;
     table_add(t, PAINT_NONE, text_duration(ttft ? (int64_t)(s->ttft_ms * 1e6) : -1, figure));
     table_add(t, PAINT_NONE, text_duration(end - s->start_time, figure));

@@ -104,6 +104,7 @@ int tree_add(struct tree *t, const struct span *s)
         .cost_usd = s->cost_usd,
         .dropped_bytes = s->dropped_bytes,
         .partial = s->partial && !is_unended(s),
+        .uncounted = s->uncounted,
         .label = make_label(s),
         .error = make_error(s),
     };
@@ -112,7 +113,7 @@ int tree_add(struct tree *t, const struct span *s)
     t->count++;
     t->errors += n->error != NULL;
     t->running += n->end_time == 0;
-    if (n->tokens_cache_read >= 0)
+    if (n->tokens_cache_read >= 0 && !n->uncounted)
         t->cached = (t->cached < 0 ? 0 : t->cached) + n->tokens_cache_read;
     return ERR_OK;
 }
@@ -155,8 +156,8 @@ struct layout {
     int figures[FIGURE_COUNT]; /* widths; 0: not shown */
 };
 
-static void format_figure(const struct layout *l, const struct tree_node *n, enum figure figure,
-                          char *out, size_t size)
+static void format_counted(const struct layout *l, const struct tree_node *n, enum figure figure,
+                           char *out, size_t size)
 {
     char a[TEXT_FIGURE_MAX];
     char b[TEXT_FIGURE_MAX];
@@ -188,6 +189,16 @@ static void format_figure(const struct layout *l, const struct tree_node *n, enu
     case FIGURE_COUNT:
         break;
     }
+}
+
+/* Brackets: it is not in the trace's totals. */
+static void format_figure(const struct layout *l, const struct tree_node *n, enum figure figure,
+                          char *out, size_t size)
+{
+    char text[2 * TEXT_FIGURE_MAX + 8];
+    const bool brackets = n->uncounted && figure >= FIGURE_TOKENS;
+    format_counted(l, n, figure, text, sizeof(text));
+    snprintf(out, size, brackets && text[0] != '\0' ? "(%s)" : "%s", text);
 }
 
 static int figures_width(const struct layout *l)

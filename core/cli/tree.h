@@ -18,6 +18,7 @@ struct tree_node {
     double cost_usd;
     int64_t dropped_bytes;
     bool partial;
+    bool uncounted; /* figures in brackets: those below it count */
     bool shown;
     size_t first_child, last_child, next; /* indexes + 1; 0: none */
     bool has_parent;

@@ -31,6 +31,7 @@ struct told {
     int64_t at[API_FIELDS]; /* by enum wire_field_name, metadata apart */
     int64_t base;           /* the metadata's members, but for those in `members` */
     json *members;          /* of the metadata: name -> time; NULL: none */
+    bool around;            /* a span: captured calls were made inside it, however deep below */
     json *cut;              /* texts over their limits: name -> length before; NULL: none */
 };
 
@@ -224,6 +225,12 @@ void join_release(struct explicit_span *es);
 
 /* --- told.c --- */
 /* Notes the time and returns whether a setting of that time counts. */
+/* --- join.c --- */
+/* The spans made by hand from that id up, as far as they run, are around a call of that start (wall
+ * ns). look: those that are in the store alone, too, which adds to the depot's map. */
+void join_mark(struct depot *d, const uint8_t *trace_id, const uint8_t *span_id, int64_t start,
+               bool look);
+
 bool told_wins(struct told *t, int field, int64_t time);
 /* Adds the members of `from` that count to *to; takes `from`. */
 void told_merge(struct told *t, json **to, json *from, int64_t time);

@@ -59,6 +59,8 @@ void explicit_dress(struct explicit_span *es)
 {
     struct span *s = es->span;
     set_root(es);
+    s->uncounted = es->told.around && s->type != SPAN_LLM &&
+                   (s->tokens_input >= 0 || s->tokens_output >= 0 || s->cost_usd >= 0);
     if (s->name == NULL)
         s->name = strdup("unnamed");
     if (es->told.cut == NULL)
@@ -77,6 +79,8 @@ static void finish(struct explicit_span *es, struct ring *r)
     struct trace_state *t = es->trace;
     if (es->end != NULL)
         explicit_apply(es, es->end, es->end_time, r->process.content);
+    if (es->told.around) /* a begin may have been read after its children's calls */
+        join_mark(es->depot, s->trace_id, s->parent_span_id, s->start_time, false);
     join_finish(es);
     explicit_dress(es);
     s->end_time = es->end_time > s->start_time ? es->end_time : s->start_time;

@@ -11,6 +11,7 @@
 
 /* In which records come that an earlier collector has read. */
 #define FIRST_POLLS (UINT64_C(2) * WHOLE_POLLS)
+#define DEPTH_MAX   64
 
 void kept_later(struct ring *r, struct kept k)
 {
@@ -43,6 +44,51 @@ static void later_commit(struct ring *r, bool all)
     if (l->count > 0)
         memmove(l->items, l->items + l->first, l->count * sizeof(*l->items));
     l->first = 0;
+}
+
+/* Puts the parent of a span that is finished, or is a captured call's, in the place of its id. */
+static bool take_parent(struct depot *d, const uint8_t *trace_id, uint8_t *id)
+{
+    struct span *stored = NULL;
+    struct store_owner owner = {0};
+    const struct span *s = NULL;
+    for (size_t i = 0; i < d->span_count && s == NULL; i++)
+        if (memcmp(d->spans[i].span->span_id, id, SPAN_ID_LEN) == 0)
+            s = d->spans[i].span;
+    if (s == NULL && d->store != NULL &&
+        store_find_kept_span(d->store, id, &stored, &owner) == ERR_OK)
+        s = stored;
+    bool found = s != NULL && memcmp(s->trace_id, trace_id, TRACE_ID_LEN) == 0;
+    if (found)
+        memcpy(id, s->parent_span_id, SPAN_ID_LEN);
+    span_free(stored);
+    free(owner.ring_id);
+    return found;
+}
+
+void join_mark(struct depot *d, const uint8_t *trace_id, const uint8_t *span_id, int64_t start,
+               bool look)
+{
+    uint8_t id[SPAN_ID_LEN];
+    memcpy(id, span_id, SPAN_ID_LEN);
+    for (int depth = 0; depth < DEPTH_MAX && !id_is_zero(id, SPAN_ID_LEN); depth++) {
+        struct explicit_span *es = map_get(&d->explicit.spans, id, SPAN_ID_LEN);
+        if (es == NULL && look)
+            es = explicit_find(d, id);
+        if (es == NULL || !es->begun || es->over) {
+            if (!look || !take_parent(d, trace_id, id))
+                return;
+            continue;
+        }
+        if (es->told.around || memcmp(es->span->trace_id, trace_id, TRACE_ID_LEN) != 0)
+            return;
+        if (!es->ended || start <= es->end_time) {
+            es->told.around = true;
+            if (es->stored || es->unsure) /* before the call's records are released */
+                explicit_changed(es);
+        }
+        memcpy(id, es->span->parent_span_id, SPAN_ID_LEN);
+    }
 }
 
 /* The call is placed for good: it runs, or becomes a span. */
@@ -128,6 +174,7 @@ static bool decide(struct call *call, bool last)
     if (es != NULL && es->begun && !es->over &&
         memcmp(es->span->trace_id, call->place.trace_id, TRACE_ID_LEN) == 0) {
         call->client = client_use(es->client);
+        join_mark(d, call->place.trace_id, parent, call->start, true);
         if (!fills(es, call))
             return settle(call);
         if (inside_has(es, call))
@@ -142,8 +189,9 @@ static bool decide(struct call *call, bool last)
         drop(call);
         return true;
     }
-    if (trace_find(d, call->place.trace_id) == NULL)
-        (void)find_trace(call);
+    struct trace_state *t = trace_find(d, call->place.trace_id);
+    if (t != NULL ? t->by_hand != NULL : find_trace(call))
+        join_mark(d, call->place.trace_id, parent, call->start, true);
     return settle(call);
 }
 

@@ -301,6 +301,7 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
     free(s->state);
     s->state = from->state;
     from->state = NULL;
+    es->told.around |= stored.around;
     es->stored = true;
     if (!es->putting) /* else the lists are being gone through; explicit_written places it */
         explicit_place(es);

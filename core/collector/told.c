@@ -87,6 +87,8 @@ char *told_print(const struct told *t)
         json_set(o, "members", json_copy(t->members));
     if (json_length(t->cut) > 0)
         json_set(o, "cut", json_copy(t->cut));
+    if (t->around)
+        json_set_bool(o, "around", true);
     char *text = json_print_new(o);
     json_free(o);
     return text;
@@ -106,6 +108,7 @@ void told_parse(struct told *t, const char *text)
             break;
     }
     (void)json_get_int(o, "base", &t->base);
+    t->around = json_is_true(json_get(o, "around"));
     t->members = json_take(o, "members");
     t->cut = json_take(o, "cut");
     json_free(o);

@@ -60,6 +60,8 @@ static void format_span(const struct span *s, struct buf *line)
         buf_append_cut(line, " error: ", 8);
         add_clean(line, s->error);
     }
+    if (s->uncounted)
+        buf_append_cut(line, " (counted below)", 16);
     if (s->partial)
         buf_append_cut(line, " (partial)", 10);
 }

@@ -8,6 +8,7 @@
 #define NAME_MAX_CHARS 255
 #define TAG_MAX_CHARS  100
 #define TAGS_MAX       50
+#define FIGURES        3 /* that a service sums up */
 
 static const struct service *service_of(const struct export_context *c)
 {
@@ -152,14 +153,15 @@ json *body_complete_trace(const struct export_context *c, const struct trace *t)
     return body;
 }
 
-/* Everything that is known of the span and has no field in the contract, as one object. The command
+/* Everything that is known of the span and has no field in the contract, as one object: with the
+ * figures that do not count, since a service would. The command
  * line stays at home where prompts may not go: one may stand in it. */
 static json *span_extras(const struct export_context *c, struct span *s)
 {
     static const char *const contract[] = {
         "trace_id", "span_id",      "parent_span_id", "name",     "span_type",   "start_time",
         "end_time", "duration_ms",  "input_data",     "metadata", "output_data", "model",
-        "error",    "tokens_input", "tokens_output",  "cost_usd"};
+        "error",    "tokens_input", "tokens_output",  "cost_usd"}; /* the figures last */
     json *input = s->input_data;
     json *output = s->output_data;
     struct buf text;
@@ -170,7 +172,8 @@ static json *span_extras(const struct export_context *c, struct span *s)
     s->output_data = output;
     json *extras = err == ERR_OK ? json_parse_printed(buf_str(&text), text.len) : NULL;
     buf_release(&text);
-    for (size_t i = 0; i < sizeof(contract) / sizeof(contract[0]); i++)
+    const size_t count = sizeof(contract) / sizeof(contract[0]) - (s->uncounted ? FIGURES : 0);
+    for (size_t i = 0; i < count; i++)
         json_free(json_take(extras, contract[i]));
     if (!c->destination->content)
         json_free(json_take(json_get(extras, "process"), "argv"));
@@ -270,12 +273,13 @@ json *body_complete_span(const struct export_context *c, struct span *span)
         json_set(body, "output_data", output);
     else
         json_free(output); /* `{}` would overwrite what is there */
-    if (span->tokens_input >= 0)
-        json_set_int(body, "tokens_input", span->tokens_input);
-    if (span->tokens_output >= 0)
-        json_set_int(body, "tokens_output", span->tokens_output);
-    if (span->cost_usd >= 0)
-        json_set_number(body, "cost_usd", span->cost_usd);
+    const struct span_figures counted = span_counted(span);
+    if (counted.tokens_input >= 0)
+        json_set_int(body, "tokens_input", counted.tokens_input);
+    if (counted.tokens_output >= 0)
+        json_set_int(body, "tokens_output", counted.tokens_output);
+    if (counted.cost_usd >= 0)
+        json_set_number(body, "cost_usd", counted.cost_usd);
     set_trimmed_text(body, "error", span->error);
     return body;
 }
