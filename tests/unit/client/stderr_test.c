@@ -28,8 +28,9 @@ static int with_nobody_reading(void)
     if (errno != ERANGE)
         return 2;
     sigprocmask(SIG_SETMASK, NULL, &after);
-    if (sigismember(&after, SIGPIPE) || memcmp(&before, &after, sizeof(before)) != 0)
-        return 3;
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&before, i) != sigismember(&after, i))
+            return 3;
     if (sigpending(&pending) != 0 || sigismember(&pending, SIGPIPE))
         return 4;
     /* One that waits for the program stays. */
