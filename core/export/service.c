@@ -1,25 +1,13 @@
 #include "export/service.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define REQUEST_BODY_MAX ((size_t)64 * 1024 * 1024)
 #define PARENT_DEPTH_MAX 16
 
 /* -------------------------------------------------------------------------- requests */
-
-enum export_result service_fail(struct export_context *c, enum export_result result,
-                                const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(c->error, c->error_size, format, args);
-    va_end(args);
-    return result;
-}
 
 struct service *service_get(struct export_context *c)
 {
@@ -44,112 +32,6 @@ static void service_release(void *state)
     http_client_free(s->http);
     free(s->project);
     free(s);
-}
-
-/* The base URL for messages: without what may stand before an @. */
-static const char *shown_url(const struct export_context *c, char *out, size_t size)
-{
-    const char *url = c->destination->url;
-    const char *host = strstr(url, "://");
-    host = host != NULL ? host + 3 : url;
-    size_t len = strcspn(host, "/?#");
-    const char *at = memrchr(host, '@', len);
-    snprintf(out, size, "%.*s%.200s", (int)(host - url), url, at != NULL ? at + 1 : host);
-    return out;
-}
-
-/* The server's own words: `detail`, a text or a list of validation errors. */
-static void read_detail(const struct http_answer *answer, char *out, size_t size)
-{
-    json *body = json_parse(buf_str(answer->body), answer->body->len);
-    const json *detail = json_get(body, "detail");
-    out[0] = '\0';
-    if (json_text(detail) != NULL) {
-        snprintf(out, size, "%.200s", json_text(detail));
-    } else if (json_is_array(detail)) {
-        const json *first = json_at(detail, 0);
-        const char *field = NULL;
-        for (const json *e = json_first(json_get(first, "loc")); e != NULL; e = json_next(e))
-            field = json_text(e) != NULL ? json_text(e) : field;
-        const char *message = json_get_text(first, "msg");
-        snprintf(out, size, "%.60s: %.120s", field != NULL ? field : "body",
-                 message != NULL ? message : "refused");
-    }
-    json_free(body);
-}
-
-static enum export_result judge_refusal(struct export_context *c, const char *what, int status,
-                                        const char *detail)
-{
-    bool key_like = c->key != NULL && strncmp(c->key, "project-", 8) == 0 && c->key[8] != '\0';
-    switch (status) {
-    case 400:
-        if (key_like && strcasestr(detail, "key") == NULL)
-            return service_fail(c, EXPORT_REJECTED, "%s was refused (400: %s)", what, detail);
-        return service_fail(c, EXPORT_BLOCKED,
-                            "the key is not of the form project-{id} (400: %s); set TRACER_API_KEY",
-                            detail);
-    case 401:
-    case 407:
-        return service_fail(c, EXPORT_BLOCKED,
-                            "the service does not accept the key (%d: %s); set TRACER_API_KEY",
-                            status, detail);
-    case 403:
-        if (strncmp(what, "a span", 6) == 0)
-            return service_fail(c, EXPORT_REJECTED, "%s was refused (403: %s)", what, detail);
-        return service_fail(c, EXPORT_BLOCKED,
-                            "the service refuses project \"%.100s\" with this key (403: %s); with "
-                            "its keys switched off it takes project-public only",
-                            ((struct service *)*c->state)->project, detail);
-    case 404:
-        c->suspect = SUSPECT_ENTRY;
-        return service_fail(c, EXPORT_RETRY, "%s is unknown to the service (404: %s)", what,
-                            detail);
-    default:
-        return service_fail(c, EXPORT_REJECTED, "%s was refused (%d: %s)", what, status, detail);
-    }
-}
-
-enum export_result service_judge(struct export_context *c, const char *what,
-                                 const struct http_answer *answer)
-{
-    struct service *s = *c->state;
-    char url[256];
-    char detail[256];
-    int status = answer->status;
-    if (status == 0) {
-        s->probed = false; /* what comes back may be another server */
-        return service_fail(c, EXPORT_RETRY, "no answer from %s: %.200s",
-                            shown_url(c, url, sizeof(url)),
-                            answer->failure != NULL ? answer->failure : "unknown");
-    }
-    read_detail(answer, detail, sizeof(detail));
-    c->retry_after_ms = answer->retry_after_ms;
-    if (status == 429 || status == 408 || status == 425) {
-        if (c->retry_after_ms == 0)
-            c->retry_after_ms = c->timing->rate_limit;
-        return service_fail(c, EXPORT_RETRY, "the service limits the rate (%d)", status);
-    }
-    if (status == 500 && !answer->json) { /* older servers over their limit */
-        c->retry_after_ms = c->timing->rate_limit;
-        return service_fail(c, EXPORT_RETRY, "the service limits the rate (500 without a reason)");
-    }
-    if (status >= 500) {
-        if (status == 500)
-            c->suspect = SUSPECT_SERVER;
-        return service_fail(c, EXPORT_RETRY, "the service fails (%d: %s)", status, detail);
-    }
-    if (status >= 300 && status < 400)
-        return service_fail(c, EXPORT_BLOCKED, "%s redirects to %.200s; set TRACER_URL to it",
-                            shown_url(c, url, sizeof(url)),
-                            answer->location != NULL ? answer->location : "another address");
-    if (status < 400)
-        return service_fail(c, EXPORT_BLOCKED, "%s does not answer as a tracing service",
-                            shown_url(c, url, sizeof(url)));
-    if (status == 404 && !s->seen_ok && strcmp(what, "a new trace") == 0)
-        return service_fail(c, EXPORT_BLOCKED, "%s is no tracing service (404); set TRACER_URL",
-                            shown_url(c, url, sizeof(url)));
-    return judge_refusal(c, what, status, detail);
 }
 
 static bool make_url(const struct export_context *c, const char *path, char *out)
@@ -202,9 +84,17 @@ enum export_result service_call(struct export_context *c, const char *method, co
         }
         json_free(object);
     }
-    *lost = (answer.status == 0 && answer.sent) || (answer.status >= 500 && answer.json) ||
-            answer.status > 500;
+    *lost = (answer.status == 0 && answer.sent) ||
+            (answer.status >= 500 && !service_is_unexplained(&answer));
     return service_judge(c, subject(path), &answer);
+}
+
+enum export_result service_complete_call(struct export_context *c, const char *kind, const char *id,
+                                         const json *body, bool *lost)
+{
+    char path[SERVICE_URL_MAX];
+    snprintf(path, sizeof(path), "/api/%s/%s/complete", kind, id);
+    return service_call(c, "PATCH", path, body, NULL, lost);
 }
 
 /* -------------------------------------------------------------------------- features */
@@ -245,9 +135,7 @@ static enum export_result take_id(struct export_context *c, const json *reply, c
                                   struct object *o)
 {
     const char *id = json_get_text(reply, key);
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:~";
-    if (id == NULL || id[0] == '\0' || strlen(id) > 100 || id[strspn(id, allowed)] != '\0')
+    if (!object_id_fits(id))
         return service_fail(c, EXPORT_BLOCKED, "the service answered without a %s", key);
     if (strcmp(id, o->local) == 0 && o->state == OBJECT_NONE)
         return EXPORT_DELIVERED; /* the ids are the same: nothing to remember */
@@ -255,16 +143,19 @@ static enum export_result take_id(struct export_context *c, const json *reply, c
     return object_save(c, o, OBJECT_CREATED);
 }
 
-/* Sends a create that is not known to have been obeyed; its state says so before it goes. */
+/* Sends a create that is not known to have been obeyed; its state says so before it goes. sum: of
+ * what it says that may change. */
 static enum export_result send_create(struct export_context *c, const char *path, json *body,
-                                      const char *key, struct object *o)
+                                      const char *key, struct object *o, uint64_t sum)
 {
     const struct service *s = *c->state;
     json *reply = NULL;
     bool lost = false;
     enum export_result result = EXPORT_DELIVERED;
-    if (!s->client_ids)
-        result = object_save(c, o, OBJECT_CREATING);
+    const struct object before = *o;
+    bool noted = late_note(o, sum);
+    if (noted || !s->client_ids)
+        result = object_save(c, o, s->client_ids ? o->state : OBJECT_CREATING);
     if (result == EXPORT_DELIVERED)
         result = service_call(c, "POST", path, body, &reply, &lost);
     json_free(body);
@@ -272,8 +163,10 @@ static enum export_result send_create(struct export_context *c, const char *path
         result = take_id(c, reply, key, o);
     else if (result == EXPORT_REJECTED)
         (void)object_save(c, o, OBJECT_REFUSED);
-    else if (!lost && !s->client_ids)
-        (void)object_save(c, o, OBJECT_NONE);
+    else if (!lost && (noted || !s->client_ids)) {
+        o->sent = before.sent;
+        (void)object_save(c, o, s->client_ids ? before.state : OBJECT_NONE);
+    }
     json_free(reply);
     return result;
 }
@@ -293,7 +186,8 @@ static enum export_result create_trace(struct export_context *c, const uint8_t *
     if (o->state == OBJECT_CREATING)
         result = find_trace(c, t, o);
     if (result == EXPORT_DELIVERED && (again || o->state == OBJECT_NONE))
-        result = send_create(c, "/api/traces", body_create_trace(c, t), "trace_id", o);
+        result = send_create(c, "/api/traces", body_create_trace(c, t), "trace_id", o,
+                             late_trace_sum(c, t, o));
     trace_free(t);
     return result;
 }
@@ -352,7 +246,7 @@ enum export_result create_span_at(struct export_context *c, const struct object 
         return result;
     snprintf(path, sizeof(path), "/api/traces/%s/spans", trace->remote);
     return send_create(c, path, body_create_span(c, s, parent[0] != '\0' ? parent : NULL),
-                       "span_id", o);
+                       "span_id", o, late_span_sum(c, s, o));
 }
 
 /* Creates the span; a server that takes our ids and does not know the trace (any more) gets that
@@ -373,7 +267,6 @@ enum export_result complete_span_at(struct export_context *c, const struct objec
                                     struct span *s, struct object *o)
 {
     const struct service *service = *c->state;
-    char path[SERVICE_URL_MAX];
     bool lost = false;
     bool completed = false;
     enum export_result result = EXPORT_DELIVERED;
@@ -390,9 +283,8 @@ enum export_result complete_span_at(struct export_context *c, const struct objec
         if (result != EXPORT_DELIVERED)
             return result;
     }
-    snprintf(path, sizeof(path), "/api/spans/%s/complete", o->remote);
-    json *body = body_complete_span(c, s);
-    result = service_call(c, "PATCH", path, body, NULL, &lost);
+    json *body = body_complete_span(c, s, o);
+    result = service_complete_call(c, "spans", o->remote, body, &lost);
     json_free(body);
     if (service->client_ids)
         return result;
@@ -439,24 +331,24 @@ static enum export_result deliver_trace_end(struct export_context *c,
     const struct service *service = *c->state;
     struct object o;
     struct trace *t = NULL;
-    char path[SERVICE_URL_MAX];
     enum export_result result = need_trace(c, entry->trace_id, &o);
     if (result != EXPORT_DELIVERED)
         return result;
     if (store_get_trace(c->store, entry->trace_id, &t) != ERR_OK)
         return EXPORT_DELIVERED;
-    snprintf(path, sizeof(path), "/api/traces/%s/complete", o.remote);
     json *body = body_complete_trace(c, t);
-    result = service_call(c, "PATCH", path, body, NULL, NULL);
+    result = service_complete_call(c, "traces", o.remote, body, NULL);
     if (result == EXPORT_RETRY && c->suspect == SUSPECT_ENTRY && service->client_ids) {
         c->suspect = SUSPECT_NONE;
         result = create_trace(c, entry->trace_id, &o, true);
         if (result == EXPORT_DELIVERED)
-            result = service_call(c, "PATCH", path, body, NULL, NULL);
+            result = service_complete_call(c, "traces", o.remote, body, NULL);
     }
     json_free(body);
     if (result == EXPORT_DELIVERED && !service->client_ids)
         result = verify_trace(c, t, &o);
+    if (result == EXPORT_DELIVERED)
+        result = late_tell_trace(c, t, &o);
     trace_free(t);
     return result;
 }

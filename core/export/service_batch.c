@@ -29,8 +29,9 @@ static json *trace_line(struct export_context *c, const struct outbox_entry *ent
     return line;
 }
 
+/* NULL: nothing to send. */
 static json *span_line(struct export_context *c, const struct outbox_entry *entry,
-                       const struct object *trace, const struct object *span)
+                       const struct object *trace, struct object *span)
 {
     struct span *s = NULL;
     struct object parent;
@@ -39,11 +40,13 @@ static json *span_line(struct export_context *c, const struct outbox_entry *entr
         return NULL;
     bool child = !id_is_zero(s->parent_span_id, SPAN_ID_LEN);
     object_load(c, s->parent_span_id, SPAN_ID_LEN, &parent);
+    if (entry->op == OUTBOX_SPAN_BEGIN && late_note(span, late_span_sum(c, s, span)))
+        (void)object_save(c, span, span->state);
     if (entry->op == OUTBOX_SPAN_BEGIN)
         line = with_ids(body_create_span(c, s, child ? parent.remote : NULL), "create_span", trace,
                         span);
     else
-        line = with_ids(body_complete_span(c, s), "complete_span", trace, span);
+        line = with_ids(body_complete_span(c, s, span), "complete_span", trace, span);
     span_free(s);
     return line;
 }

@@ -138,12 +138,23 @@ json *body_create_trace(const struct export_context *c, const struct trace *t)
     return body;
 }
 
+/* As the contract's clients tell of a failed trace; its other fields are fixed by then. */
+bool body_tells_exit(const struct export_context *c, const struct trace *t)
+{
+    const char *ended_by = json_get_text(t->metadata, STORE_ENDED_BY);
+    bool has_output = c->destination->content && t->output != NULL && t->output[0] != '\0';
+    return !service_of(c)->client_times && !has_output && ended_by != NULL &&
+           strcmp(ended_by, STORE_ENDED_BY_EXIT) == 0;
+}
+
 json *body_complete_trace(const struct export_context *c, const struct trace *t)
 {
     const struct service *s = service_of(c);
     json *body = json_object();
     if (c->destination->content)
         set_trimmed_text(body, "output", t->output);
+    if (body_tells_exit(c, t))
+        json_set_text(body, "output", "Error: process ended before the trace was ended");
     if (s->client_times) {
         set_time(body, "end_time", t->end_time);
         json *metadata = trace_metadata(s, t);
@@ -191,7 +202,7 @@ static json *span_metadata(const struct export_context *c, struct span *s)
 }
 
 /* Where prompts may not go, only the parameters of the request do. */
-static json *span_input(const struct export_context *c, const struct span *s)
+json *body_span_input(const struct export_context *c, const struct span *s)
 {
     if (s->input_data == NULL)
         return NULL;
@@ -223,7 +234,7 @@ json *body_create_span(const struct export_context *c, struct span *span, const 
     set_limited(body, "model", span->model, NAME_MAX_CHARS);
     if (s->client_times)
         set_time(body, "start_time", span->start_time);
-    json *input = span_input(c, span);
+    json *input = body_span_input(c, span);
     if (input != NULL) {
         json_trim(&input, content_max(s));
         json_set(body, "input_data", input);
@@ -253,18 +264,57 @@ static json *late_facts(const struct export_context *c, struct span *span)
     return facts;
 }
 
-json *body_complete_span(const struct export_context *c, struct span *span)
+static size_t left_of(size_t room, const json *value)
+{
+    size_t size = json_ascii_size(value) + 40; /* with its name */
+    return size < room ? room - size : 0;
+}
+
+/* The output with what no other field takes; trace_metadata: NULL or what is told with the span.
+ * A late input has what the output leaves, at least half. */
+static json *span_output(const struct export_context *c, struct span *span, const struct object *o,
+                         const json *trace_metadata)
+{
+    const struct service *s = service_of(c);
+    json *output = c->destination->content ? copy_object(span->output_data) : json_object();
+    json *facts = s->client_times ? json_object() : late_facts(c, span);
+    json *input = late_span_input(c, span, o);
+    size_t room = content_max(s);
+    if (trace_metadata != NULL) {
+        json *metadata = json_copy(trace_metadata);
+        json_trim(&metadata, OLD_METADATA_MAX);
+        json_set(facts, "trace_metadata", metadata);
+    }
+    if (json_length(facts) > 0)
+        room = left_of(room, facts);
+    if (input != NULL) {
+        size_t beside_output = left_of(room, output);
+        json_trim(&input, beside_output > room / 2 ? beside_output : room / 2);
+        room = left_of(room, input);
+        json_set(facts, "input_data", input);
+    }
+    json_trim(&output, room);
+    if (json_length(facts) > 0)
+        json_set(output, "llm_tracer", facts);
+    else
+        json_free(facts);
+    return output;
+}
+
+json *body_amend_span(const struct export_context *c, struct span *span, const struct object *o,
+                      const json *trace_metadata)
+{
+    json *body = json_object();
+    json_set(body, "output_data", span_output(c, span, o, trace_metadata));
+    return body;
+}
+
+json *body_complete_span(const struct export_context *c, struct span *span, const struct object *o)
 {
     const struct service *s = service_of(c);
     json *body = json_object();
-    json *output = c->destination->content ? copy_object(span->output_data) : json_object();
-    if (!s->client_times) {
-        json *facts = late_facts(c, span);
-        size_t size = json_ascii_size(facts);
-        json_trim(&output, OLD_CONTENT_MAX - size - 20);
-        json_set(output, "llm_tracer", facts);
-    } else {
-        json_trim(&output, content_max(s));
+    json *output = span_output(c, span, o, NULL);
+    if (s->client_times) {
         set_time(body, "end_time", span->end_time);
         set_limited(body, "model", span->model, NAME_MAX_CHARS);
         set_metadata(s, body, span_metadata(c, span), span->span_id, SPAN_ID_LEN);

@@ -24,7 +24,7 @@ static enum export_result found(struct export_context *c, struct object *o, cons
                                 const char *key)
 {
     const char *id = json_get_text(e, key);
-    if (id == NULL || strlen(id) >= sizeof(o->remote))
+    if (!object_id_fits(id))
         return service_fail(c, EXPORT_RETRY, "the service shows an object without a %s", key);
     snprintf(o->remote, sizeof(o->remote), "%s", id);
     bool ended = json_get_text(e, "end_time") != NULL;

@@ -76,6 +76,7 @@ def complete_span(span_id, body):
     span = state["spans"].get(span_id)
     if span is None:
         return 404, {"detail": "Span not found"}
+    span["costs"] = span.get("costs", 0) + ("cost_usd" in body)
     for key in ("output_data", "error", "tokens_input", "tokens_output", "cost_usd"):
         if body.get(key) is not None:
             span[key] = body[key]
@@ -94,6 +95,8 @@ def complete_trace(trace_id, body):
         return 404, {"detail": "Trace not found"}
     trace["end_time"] = body.get("end_time") if EXTENSIONS and body.get("end_time") else now()
     trace["output"] = body.get("output") or trace.get("output")
+    if EXTENSIONS and body.get("metadata") is not None:
+        trace["metadata"] = body["metadata"]
     return 200, {"trace_id": trace_id, "status": "completed"}
 
 

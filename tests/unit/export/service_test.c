@@ -65,6 +65,35 @@ static void each_kind_of_failure_is_told_once(void **state)
     assert_int_equal(atomic_load(&told), 1);
 }
 
+/* Only the bare text of an older server's framework counts as its rate limit. */
+static void reason_of_a_500_is_shown(void **state)
+{
+    static const struct {
+        const char *path, *type, *body, *shown;
+    } cases[] = {
+        {"/health", "application/json", "{\"detail\":\"table is gone\"}", "500: table is gone"},
+        {"/health", "", "{\"detail\":\"table is gone\"}", "the service fails (500: table is gone)"},
+        {"/api", "text/plain", "{\"detail\":\"no space\"}", "the service fails (500: no space)"},
+        {"/api", "text/html", "\"<html>\"", "the service fails (500)"},
+        {"/api", "text/plain", "\"Internal Server Error\"",
+         "limits the rate (500 without a reason)"},
+    };
+    struct fixture *f = *state;
+    put_trace(f->store, 1, 1, &f->destination, 1);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char order[512];
+        snprintf(order, sizeof(order),
+                 "{\"faults\":[{\"method\":\"*\",\"path\":\"%s\",\"status\":500,\"type\":\"%s\","
+                 "\"body\":%s,\"times\":1000}]}",
+                 cases[i].path, cases[i].type, cases[i].body);
+        service_tell(&f->service, order);
+        assert_int_equal(run_queue(f->dir, f->store, 0, 400), 4);
+        struct delivery d = delivery_of(f->store);
+        if (strstr(d.error, cases[i].shown) == NULL)
+            fail_msg("case %zu: %s", i, d.error);
+    }
+}
+
 /* The answer to each kind of call is lost after the service obeyed; nothing is there twice. */
 static void lost_answers_make_no_doubles(void **state)
 {
@@ -291,6 +320,7 @@ int main(void)
         OLD(order_is_kept),
         OLD(old_service_gets_what_it_can_hold),
         OLD(prompts_stay_at_home),
+        OLD(reason_of_a_500_is_shown),
         OLD(lost_answers_make_no_doubles),
         OLD(service_that_keeps_nothing_is_found_out),
         OLD(missing_trace_does_not_block_after_a_restart),
