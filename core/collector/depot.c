@@ -419,6 +419,7 @@ int depot_commit(struct depot *d)
     if (!depot_ready(d))
         return ERR_IO;
     d->committed = d->collector->now;
+    d->explicit.more = false;
     if (needs_write(d, before)) {
         if (!rings_ready(d) || store_begin(d->store) != ERR_OK) {
             depot_failed(d, "cannot be written");
@@ -441,8 +442,9 @@ int depot_commit(struct depot *d)
     }
     depot_works(d);
     d->read_bytes = 0;
-    d->hurry = d->settle = false;
-    d->commits++;
+    d->hurry = d->explicit.more; /* the rest with the next one */
+    d->settle = d->settle && d->explicit.more;
+    d->commits += !d->explicit.more;
     kept_list_release(&d->kept);
     kept_list_trim(&d->kept);
     return ERR_OK;

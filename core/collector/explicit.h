@@ -132,6 +132,7 @@ struct depot_explicit {
     struct explicit_list changed; /* in the store as they were */
     size_t pending;               /* unborn, ended or ending */
     bool urgent;                  /* one of the spans is */
+    bool more;                    /* than one transaction takes is to be put */
     struct explicit_span **put;   /* in the transaction */
     size_t put_count, put_cap;
     int64_t change_due; /* boot ns: when the first of those is to be written */
@@ -161,10 +162,11 @@ void explicit_forget_pending(struct explicit_span *es); /* one that may be unbor
 void explicit_release_kept(struct explicit_span *es);   /* the store says it all */
 
 /* --- finish.c --- */
-/* After each poll: what is through is finished. */
-void explicit_service(struct ring *r);
-/* The ring's process is gone and everything is read: what it left open ends. */
-void explicit_end_ring(struct ring *r);
+/* After each poll: what is through is finished. False: not all of it, which is more than one commit
+ * takes. */
+bool explicit_service(struct ring *r);
+/* The ring's process is gone and everything is read: what it left open ends. False: as above. */
+bool explicit_end_ring(struct ring *r);
 /* The store refuses, and the ring runs short of room: what is known here is given back to it. */
 void explicit_give_back(struct ring *r);
 /* The span of that id that runs, looked for in the store too; NULL: none, or none yet. */
@@ -223,14 +225,14 @@ void join_adopt(struct explicit_span *es, struct span *from, const struct told *
 /* The span is forgotten. */
 void join_release(struct explicit_span *es);
 
-/* --- told.c --- */
-/* Notes the time and returns whether a setting of that time counts. */
 /* --- join.c --- */
 /* The spans made by hand from that id up, as far as they run, are around a call of that start (wall
  * ns). look: those that are in the store alone, too, which adds to the depot's map. */
 void join_mark(struct depot *d, const uint8_t *trace_id, const uint8_t *span_id, int64_t start,
                bool look);
 
+/* --- told.c --- */
+/* Notes the time and returns whether a setting of that time counts. */
 bool told_wins(struct told *t, int field, int64_t time);
 /* Adds the members of `from` that count to *to; takes `from`. */
 void told_merge(struct told *t, json **to, json *from, int64_t time);

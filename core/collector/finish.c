@@ -110,40 +110,57 @@ static bool is_through(const struct explicit_span *es, const struct ring *r)
     return r->polls >= es->end_polls + enough;
 }
 
-static void finish_ended(struct ring *r, bool all)
+/* Whether the next commit has enough to do, `done` of it by this ring. */
+static bool is_enough(const struct ring *r, size_t done)
+{
+    return done >= GROUP_SPANS || (done >= GROUP_LEAST && r->depot->span_count >= GROUP_SPANS);
+}
+
+static bool finish_ended(struct ring *r, bool all)
 {
     struct explicit_span *next;
+    size_t done = 0;
     for (struct explicit_span *es = r->explicit.ended.first; es != NULL; es = next) {
         next = es->next;
         if (!all && !is_through(es, r))
             break;
         if (es->holds > 0 && !all)
             continue;
-        if (make_sure(es, all) == SURE)
+        if (is_enough(r, done))
+            return false;
+        enum sure sure = make_sure(es, all);
+        done += sure != WAIT;
+        if (sure == SURE)
             finish(es, r);
     }
+    return true;
 }
 
-static void look_for_unborn(struct ring *r, bool all)
+static bool look_for_unborn(struct ring *r, bool all)
 {
     struct explicit_span *next;
+    size_t done = 0;
     for (struct explicit_span *es = r->explicit.unborn.first; es != NULL; es = next) {
         next = es->next;
         if (!all && r->polls < es->first_polls + WHOLE_POLLS)
             break;
-        (void)make_sure(es, all);
+        if (is_enough(r, done))
+            return false;
+        done += make_sure(es, all) != WAIT;
     }
+    return true;
 }
 
-void explicit_service(struct ring *r)
+bool explicit_service(struct ring *r)
 {
-    if (r->explicit.ended.first != NULL)
-        finish_ended(r, false);
-    if (r->explicit.unborn.first != NULL)
-        look_for_unborn(r, false);
+    if (r->explicit.ended.first != NULL && !finish_ended(r, false))
+        return false;
+    if (r->explicit.unborn.first != NULL && !look_for_unborn(r, false))
+        return false;
     if (r->explicit.ending != NULL)
         explicit_traces_service(r, r->explicit.pressed);
     r->explicit.pressed = false;
+    return true;
 }
 
 /* Ended by its process's end. */
@@ -167,20 +184,26 @@ static void leave_open(struct explicit_span *es, struct ring *r)
         finish(es, es->end_ring);
 }
 
-void explicit_end_ring(struct ring *r)
+bool explicit_end_ring(struct ring *r)
 {
     struct depot_explicit *d = &r->depot->explicit;
+    size_t done = 0;
     if (r->explicit.partial.count > 0)
         pieces_drop(r);
-    finish_ended(r, true);
-    look_for_unborn(r, true);
+    if (!finish_ended(r, true) || !look_for_unborn(r, true))
+        return false;
     size_t at = 0;
-    for (struct explicit_span *es; (es = map_next(&d->spans, &at, NULL, NULL)) != NULL;)
-        if (es->ring == r)
-            leave_open(es, r);
+    for (struct explicit_span *es; (es = map_next(&d->spans, &at, NULL, NULL)) != NULL;) {
+        if (es->ring != r)
+            continue;
+        if (is_enough(r, done++))
+            return false;
+        leave_open(es, r);
+    }
     explicit_traces_service(r, true);
     if (r->explicit.kept > 0) /* said of other processes' spans */
         r->depot->settle = r->depot->hurry = true;
+    return true;
 }
 
 void explicit_give_back(struct ring *r)

@@ -26,6 +26,8 @@
 #define COMMIT_NS          (100 * NS_PER_MS)
 #define COMMIT_SPANS       1000u
 #define COMMIT_BYTES       (8u << 20)
+#define GROUP_SPANS        32768u /* with one commit; what is more goes with the next ones */
+#define GROUP_LEAST        1024u  /* of one ring, however many others have */
 #define SECOND_LOOK_NS     (500 * NS_PER_MS) /* a missing record's time to appear */
 #define LINGER_NS          (3 * NS_PER_SEC)
 #define HELD_CONN_MAX      (64u << 20)  /* bytes waiting for earlier ones, one connection */

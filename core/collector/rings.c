@@ -141,7 +141,8 @@ static void ring_finish(struct ring *r)
     for (struct conn *c; (c = map_next(&r->conns, &at, NULL, NULL)) != NULL;)
         ring_conn_end(c, r->lived - r->process.boot_to_wall);
     join_look(r, true);
-    explicit_end_ring(r);
+    if (!explicit_end_ring(r))
+        return; /* the rest after the next commit */
     traces_end_ring(r);
     ring_reader_counters(r->reader, &r->counters);
     r->done = true;
@@ -185,7 +186,8 @@ void ring_service(struct ring *r)
     bool was_alive = r->alive;
     /* What is kept of a ring that runs short is given back once all of it was seen. */
     const unsigned turns = r->explicit.pressed ? PRESSED_TURNS : 1;
-    for (unsigned i = 0; i < turns && !whole && !r->failed; i++)
+    for (unsigned i = 0;
+         i < turns && !whole && !r->failed && (i == 0 || r->depot->trace_count < GROUP_SPANS); i++)
         if (!ring_poll(r, &records, &whole)) {
             log_warn("ring %s cannot be read any more", r->name);
             r->failed = true;
@@ -195,8 +197,9 @@ void ring_service(struct ring *r)
         if (r->waiting != NULL)
             ring_look_again(r, false);
         join_look(r, false);
-        explicit_service(r);
-        if (!was_alive && records == 0) {
+        if (!explicit_service(r)) {
+            r->polls--; /* what was read is not all made into spans: nobody shall rely on it */
+        } else if (!was_alive && records == 0) {
             if (++r->empty_after_death >= 2)
                 ring_finish(r);
         }

@@ -100,6 +100,13 @@ int explicit_put_chain(struct depot *d, const uint8_t *span_id)
     return is_to_be_put(es) ? put_chain(d, es) : ERR_OK;
 }
 
+/* Whether the transaction takes another one. */
+static bool has_room(struct depot_explicit *e)
+{
+    e->more = e->more || e->put_count >= GROUP_SPANS;
+    return !e->more;
+}
+
 static int put_changed(struct depot *d)
 {
     struct depot_explicit *e = &d->explicit;
@@ -107,6 +114,10 @@ static int put_changed(struct depot *d)
     int err = ERR_OK;
     for (struct explicit_span *es = e->changed.first; es != NULL && err == ERR_OK; es = es->next) {
         int64_t due = explicit_change_due(es);
+        if (!has_room(e)) {
+            next = 0;
+            break;
+        }
         if (d->settle || es->urgent || due <= d->collector->now) {
             err = remember_put(e, es);
             if (err == ERR_OK)
@@ -137,8 +148,11 @@ int explicit_put(struct depot *d, int64_t before)
     struct depot_explicit *e = &d->explicit;
     int err = ERR_OK;
     for (struct explicit_span *es = e->fresh.first; es != NULL && err == ERR_OK; es = es->next) {
-        if (is_to_be_put(es) && (d->settle || es->urgent || es->arrived <= before))
-            err = put_chain(d, es);
+        if (!is_to_be_put(es) || !(d->settle || es->urgent || es->arrived <= before))
+            continue;
+        if (!has_room(e))
+            break;
+        err = put_chain(d, es);
     }
     if (err == ERR_OK && e->changed.first != NULL)
         err = put_changed(d);
@@ -185,7 +199,7 @@ void explicit_written(struct depot *d)
             explicit_place(es);
     }
     e->put_count = 0;
-    e->urgent = false;
+    e->urgent = e->urgent && e->more;
     forget_oldest(e);
 }
 
@@ -287,6 +301,7 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
         return ERR_NOMEM;
     struct told stored = {0};
     told_parse(&stored, from->state);
+    es->told.around |= stored.around;
     join_adopt(es, from, &stored);
     adopt_text(es, &stored, WIRE_FIELD_NAME, &s->name, &from->name);
     adopt_text(es, &stored, WIRE_FIELD_MODEL, &s->model, &from->model);
@@ -301,7 +316,6 @@ static int adopt(struct explicit_span *es, struct span *from, const struct store
     free(s->state);
     s->state = from->state;
     from->state = NULL;
-    es->told.around |= stored.around;
     es->stored = true;
     if (!es->putting) /* else the lists are being gone through; explicit_written places it */
         explicit_place(es);

@@ -76,7 +76,8 @@ static inline uint64_t pid_namespace(void)
 }
 
 /* A ring of this process. texts: NAME=value, NULL at the end. */
-static inline void ring_make(struct ring_writer *w, const struct place *p, const char *const *texts)
+static inline void ring_make_large(struct ring_writer *w, const struct place *p,
+                                   const char *const *texts, size_t size)
 {
     struct wire_process_info info = {.pid = (uint32_t)getpid(),
                                      .start_ticks = stat_field(22),
@@ -92,7 +93,12 @@ static inline void ring_make(struct ring_writer *w, const struct place *p, const
         pieces[info.text_count].length = strlen(texts[info.text_count]);
         info.text_count++;
     }
-    assert_int_equal(ring_writer_open(w, p->runtime, 64u << 20, &info, pieces, info.text_count), 0);
+    assert_int_equal(ring_writer_open(w, p->runtime, size, &info, pieces, info.text_count), 0);
+}
+
+static inline void ring_make(struct ring_writer *w, const struct place *p, const char *const *texts)
+{
+    ring_make_large(w, p, texts, 64u << 20);
 }
 
 /* A connection as the hooks follow it. */

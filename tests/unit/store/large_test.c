@@ -45,7 +45,7 @@ static void test_spans(void **state)
         span->start_time = T0 + (int64_t)n * 1000;
         span->end_time = span->start_time + 1;
         assert_int_equal(store_put_span(s, span, NULL, 0), ERR_OK);
-        if (n % 1000 == 0)
+        if (n % 50 == 0)
             check_steps(s, SPAN_TAIL, n);
         if (n % 1000 == 7) { /* the same again, and one of long ago */
             assert_int_equal(store_put_span(s, span, NULL, 0), ERR_OK);
@@ -75,7 +75,7 @@ static void test_traces(void **state)
     for (uint64_t n = 1; n <= ROWS; n++) {
         id_of(n, t->trace_id, TRACE_ID_LEN);
         assert_int_equal(store_put_trace(s, t, NULL, 0), ERR_OK);
-        if (n % 1000 == 0)
+        if (n % 50 == 0)
             check_steps(s, TRACE_TAIL, n);
     }
     assert_int_equal(store_commit(s), ERR_OK);
