@@ -11,6 +11,25 @@ import harness
 import service
 from test_clients import client
 
+# Says more of a trace and a span, by hand, once it is told that the service knows them.
+LATE = """
+import ctypes, sys
+api = ctypes.CDLL(sys.argv[1])
+for name in ("llmt_client_new", "llmt_trace_begin", "llmt_trace_span_begin"):
+    getattr(api, name).restype = ctypes.c_void_p
+P = ctypes.c_void_p
+client = P(api.llmt_client_new(None))
+trace = P(api.llmt_trace_begin(client, b"live", None))
+span = P(api.llmt_trace_span_begin(trace, b"step", b"agent", None))
+left = P(api.llmt_trace_begin(client, b"left", None))
+sys.stdin.readline()
+api.llmt_span_set_input(span, b'{"question": "late"}')
+api.llmt_span_end(span)
+sys.stdin.readline()
+api.llmt_trace_set_metadata(trace, b'{"score": 0.9}')
+api.llmt_trace_set_output(trace, b"out")
+api.llmt_trace_end(trace)
+"""
 MESSAGES = [{"role": "user", "content": "What is up today?"}]
 
 
@@ -108,6 +127,31 @@ class Delivery(unittest.TestCase):
         self.assertEqual(server.complete("live"), [])
         process.wait(timeout=30)
         harness.wait_for(lambda: server.complete("live"), 10, "the span is completed")
+
+    def test_what_is_said_late(self):
+        """Input after the span's create, metadata after the span's end, a trace never ended."""
+        server = self.serve()
+        process = subprocess.Popen(
+            [harness.PYTHON, "-c", LATE, os.path.join(harness.BUILD, "lib", "libllmtracer.so")],
+            env=dict(self.box.env, TRACER_URL=server.url, TRACER_API_KEY="project-late"),
+            stdin=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        harness.wait_for(lambda: server.spans and len(server.traces) == 2, 10, "both are created")
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        harness.wait_for(lambda: server.complete("late"), 10, "the span is completed")
+        process.communicate(b"\n", timeout=30)
+        harness.wait_for(lambda: all(t["end_time"] for t in server.traces.values()), 20,
+                         "the traces end")
+        (span,) = server.complete("late")
+        harness.wait_for(lambda: span["completes"] == 2, 10, "the trace's metadata arrives")
+        facts = span["output_data"]["llm_tracer"]
+        self.assertEqual(facts["input_data"], {"question": "late"})
+        self.assertEqual(facts["trace_metadata"], {"score": 0.9})
+        outputs = {t["name"]: t["output"] for t in server.traces.values()}
+        self.assertEqual(outputs, {"live": "out", "left":
+                                   "Error: process ended before the trace was ended"})
+        self.assertEqual(server.refused, [])
 
     def test_collector_killed_during_delivery(self):
         server = self.serve()
