@@ -97,6 +97,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     c->data_fallback = options->data_fallback;
     c->grouper = grouper_new();
     map_init(&c->ignored);
+    map_init(&c->refused);
     map_init(&c->traces);
     map_init(&c->runs);
     map_init(&c->http2);
@@ -152,6 +153,7 @@ void collector_free(struct collector *c)
     map_release(&c->traces);
     map_release(&c->runs);
     map_release(&c->ignored);
+    map_release(&c->refused);
     map_release(&c->http2);
     json_free(c->notices);
     grouper_free(c->grouper);

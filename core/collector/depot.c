@@ -103,32 +103,6 @@ bool depot_ready(struct depot *d)
     return true;
 }
 
-struct depot *depot_get(struct collector *c, const char *dir)
-{
-    if (dir == NULL || dir[0] != '/')
-        return c->depots[0];
-    for (size_t i = 0; i < c->depot_count; i++)
-        if (strcmp(c->depots[i]->dir, dir) == 0)
-            return c->depots[i];
-    if (c->depot_count == DEPOTS_MAX) {
-        log_warn("%s: too many data directories; its spans go to %s", dir, c->depots[0]->dir);
-        return c->depots[0];
-    }
-    struct depot *d = calloc(1, sizeof(*d));
-    if (d == NULL)
-        return c->depots[0];
-    d->collector = c;
-    d->dir = strdup(dir);
-    d->lock = -1;
-    if (d->dir == NULL) {
-        free(d);
-        return c->depots[0];
-    }
-    c->depots[c->depot_count++] = d;
-    depot_ready(d);
-    return d;
-}
-
 void depot_free(struct depot *d)
 {
     if (d->queue != NULL)

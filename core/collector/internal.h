@@ -279,6 +279,7 @@ struct collector {
     struct ring **rings;
     size_t ring_count, ring_cap;
     struct map ignored; /* names of files that are no ring of ours */
+    struct map refused; /* data directories that cannot be written */
     struct map traces;  /* depot and trace id -> trace_state */
     struct map runs;    /* hex -> run_state */
     struct grouper *grouper;
@@ -370,8 +371,12 @@ struct trace_state *trace_make(struct ring *r, const struct group_result *place,
 /* Frees what is ended and committed. */
 void traces_sweep(struct collector *c);
 
-/* depot.c */
+/* depots.c */
+/* That of the folder, made if it is new; the collector's own, if none or another cannot be. The
+ * first call makes its own: NULL: no memory. */
 struct depot *depot_get(struct collector *c, const char *dir);
+
+/* depot.c */
 bool depot_ready(struct depot *d); /* opens the store if it is not open */
 void depot_failed(struct depot *d, const char *what);
 void depot_free(struct depot *d);

@@ -1,4 +1,5 @@
 /* What processes tell of themselves: destinations, content, secrets, runs, data directories. */
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "synthetic.h"
@@ -168,6 +169,76 @@ static void test_own_data_directory(void **state)
     collector_free(c);
 }
 
+static size_t notice_count(const char *part)
+{
+    size_t count = 0;
+    json *status = collector_status_read(place.runtime);
+    assert_null(json_get_text(status, "store_error"));
+    for (json *e = json_first(json_get(status, "notices")); e != NULL; e = json_next(e))
+        count += strstr(json_text(e), part) != NULL;
+    json_free(status);
+    return count;
+}
+
+/* What programs name and cannot be: their spans go to the collector's own, which is said once. */
+static void test_data_directory_that_is_none(void **state)
+{
+    (void)state;
+    char file[128], text[160];
+    snprintf(file, sizeof(file), "%s/file", place.root);
+    snprintf(text, sizeof(text), "data_dir=%s/below", file);
+    close(open(file, O_CREAT | O_WRONLY, 0600));
+    const char *const below[] = {text, NULL};
+    const char *const nowhere[] = {"data_dir=/proc/nonexist", NULL};
+    struct collector *c = start_collector(&place);
+    process_with(nowhere, "one");
+    process_with(nowhere, "two");
+    process_with(below, "three");
+    settle(c, 700);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 3);
+    for (int i = 0; i < 1500 && notice_count("/file/below") == 0; i++) {
+        collector_step(c);
+        usleep(1000);
+    }
+    assert_int_equal(notice_count("/file/below"), 1);
+    assert_int_equal(notice_count("/proc/nonexist"), 1);
+    assert_int_equal(notice_count(place.data), 2);
+    assert_int_equal(count_files(&place, "ring-"), 0);
+    collector_free(c);
+}
+
+/* The folder can be written, the store in it cannot yet: it is waited for. */
+static void test_data_directory_in_trouble(void **state)
+{
+    (void)state;
+    char other[128], store[160], text[160];
+    snprintf(other, sizeof(other), "%s/other", place.root);
+    snprintf(store, sizeof(store), "%s/traces.db", other);
+    snprintf(text, sizeof(text), "data_dir=%s", other);
+    assert_int_equal(mkdir(other, 0700), 0);
+    assert_int_equal(mkdir(store, 0700), 0);
+    const char *const texts[] = {text, NULL};
+    struct collector *c = start_collector(&place);
+    process_with(texts, "theirs");
+    for (int i = 0; i < 300; i++) {
+        collector_step(c);
+        usleep(1000);
+    }
+    assert_int_equal(count_files(&place, "ring-"), 1);
+    assert_int_equal(rmdir(store), 0);
+    for (int i = 0; i < 5000 && (i % 20 > 0 || count_files(&place, "ring-") > 0); i++) {
+        collector_step(c);
+        usleep(1000);
+    }
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 0);
+    strcpy(place.data, other);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    collector_free(c);
+}
+
 /* A run's trace holds the spans of all its processes and ends when the wrapper says so. */
 static void test_run(void **state)
 {
@@ -243,6 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_secret_stays_in_a_living_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(test_metadata_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_own_data_directory, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_directory_that_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_data_directory_in_trouble, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_run_of_a_killed_wrapper, setup, teardown),
     };
