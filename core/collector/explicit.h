@@ -101,13 +101,17 @@ struct explicit_trace {
     bool begun;          /* its begin was seen */
     bool unsure;         /* the store may know it */
     bool ended;          /* its end was seen */
+    bool end_content;    /* what its end says may be kept */
     bool end_part;       /* by those who joined it alone */
     bool left;           /* its process ended before it */
     bool dressed;        /* ready to be put */
     char *fallback;      /* a name, if nobody gives one */
     struct ring *joined; /* the last one that made it from a traceparent; only compared */
+    /* While its end is not through: the first one that is the trace's own, and what that said; of
+     * those who joined it the last one. */
     int64_t end_time;
-    struct ring *end_ring; /* NULL: its end is through */
+    struct api_message *end; /* NULL: nothing */
+    struct ring *end_ring;   /* NULL: its end is through */
     uint64_t end_polls;
 };
 

@@ -7,10 +7,19 @@
 /* A name that only a remote parent's program gave is older than any other. */
 #define JOINED_NAME_TIME 1
 
+static void drop_end(struct explicit_trace *e)
+{
+    if (e->end != NULL)
+        api_message_release(e->end);
+    free(e->end);
+    e->end = NULL;
+}
+
 void explicit_trace_free(struct explicit_trace *e)
 {
     if (e == NULL)
         return;
+    drop_end(e);
     told_release(&e->told);
     client_leave(e->client);
     free(e->kept.items);
@@ -131,15 +140,34 @@ static void begin(struct trace_state *t, struct ring *r, struct api_message *m, 
     e->begun = true;
 }
 
-static void end(struct trace_state *t, struct ring *r, uint8_t flags, int64_t time)
+/* What the end said waits until it is through, since one that ended the trace earlier may still
+ * come. */
+static void hold_end(struct explicit_trace *e, struct api_message *m, bool content)
+{
+    drop_end(e);
+    if (m->set != 0)
+        e->end = malloc(sizeof(*e->end));
+    if (e->end == NULL)
+        return;
+    *e->end = *m;
+    e->end_content = content;
+    m->set = 0; /* its values are taken */
+}
+
+static void end(struct trace_state *t, struct ring *r, struct api_message *m, int64_t time)
 {
     struct explicit_trace *e = t->by_hand;
-    bool part = (flags & WIRE_API_JOINED) != 0 || e->joined == r;
-    if (time > e->end_time)
+    bool part = (m->head.flags & WIRE_API_JOINED) != 0 || e->joined == r;
+    bool first = e->end_ring == NULL;
+    if (part)
+        apply(t, m, time, r->process.content);
+    else
+        hold_end(e, m, r->process.content);
+    if (!part || ((first || e->end_part) && time > e->end_time))
         e->end_time = time;
     e->ended = true;
-    e->end_part = part && (e->end_ring == NULL || e->end_part);
-    if (e->end_ring != NULL)
+    e->end_part = part && (first || e->end_part);
+    if (!first)
         return;
     e->end_ring = r;
     e->end_polls = r->polls;
@@ -161,13 +189,15 @@ static void keep(struct explicit_trace *e, const struct kept_list *kept)
 
 static int look_up(struct trace_state *t);
 
-/* It has been ended before: to complete it again changes nothing. */
-static bool is_complete(struct trace_state *t)
+/* It has been ended before that time: to complete it again changes nothing. */
+static bool is_complete(struct trace_state *t, int64_t time)
 {
     const struct explicit_trace *e = t->by_hand;
+    if (e->end_ring != NULL)
+        return !e->end_part && time > e->end_time;
     if (e->unsure && !t->begun && depot_ready(t->depot))
         (void)look_up(t);
-    return e->ended && e->end_ring == NULL && t->trace->end_time != 0;
+    return e->ended && t->trace->end_time != 0;
 }
 
 void explicit_trace_tell(struct ring *r, struct api_message *m, int64_t time,
@@ -175,7 +205,7 @@ void explicit_trace_tell(struct ring *r, struct api_message *m, int64_t time,
 {
     struct client *client = client_get(r, m->head.client);
     struct trace_state *t = explicit_trace_get(r, m->head.trace_id, client, time);
-    bool late = t != NULL && m->type == WIRE_TRACE_END && is_complete(t);
+    bool late = t != NULL && m->type == WIRE_TRACE_END && is_complete(t, time);
     if (t == NULL || late) {
         r->collector->totals.api_late += late && !r->explicit.met;
         if (late)
@@ -185,13 +215,15 @@ void explicit_trace_tell(struct ring *r, struct api_message *m, int64_t time,
         return;
     }
     keep(t->by_hand, kept);
-    apply(t, m, time, r->process.content);
-    if (m->type == WIRE_TRACE_BEGIN)
-        begin(t, r, m, time);
-    if (m->type == WIRE_TRACE_END)
-        end(t, r, m->head.flags, time);
-    else if (t->trace->end_time != 0)
-        explicit_trace_extend(t, time);
+    if (m->type == WIRE_TRACE_END) {
+        end(t, r, m, time);
+    } else {
+        apply(t, m, time, r->process.content);
+        if (m->type == WIRE_TRACE_BEGIN)
+            begin(t, r, m, time);
+        if (t->trace->end_time != 0)
+            explicit_trace_extend(t, time);
+    }
     t->used = r->collector->now;
     touch(t);
 }
@@ -218,6 +250,9 @@ static void end_through(struct trace_state *t)
 {
     struct explicit_trace *e = t->by_hand;
     bool part = is_part(t);
+    if (e->end != NULL)
+        apply(t, e->end, e->end_time, e->end_content);
+    drop_end(e);
     if (e->end_time > t->last)
         t->last = e->end_time;
     if (t->last < t->trace->start_time)
@@ -300,6 +335,8 @@ static void adopt(struct trace_state *t, struct trace *from, const struct store_
     told_release(&stored);
     if (from->start_time < to->start_time)
         to->start_time = from->start_time;
+    if (from->end_time != 0)
+        drop_end(e); /* it was complete already */
     if (from->end_time != 0 && to->end_time == 0 && e->end_ring == NULL) {
         to->end_time = from->end_time > told ? from->end_time : told;
         e->ended = true;

@@ -186,6 +186,74 @@ static void test_completed_again(void **state)
     collector_free(c);
 }
 
+static void end_at(int trace, const char *output, const char *metadata, int64_t time,
+                   uint16_t flags)
+{
+    struct message m = message_of(1, trace, 0);
+    m.head.flags = (uint8_t)flags;
+    message_text(&m, WIRE_FIELD_OUTPUT, output);
+    message_text(&m, WIRE_FIELD_METADATA, metadata);
+    struct wire_record head = {.type = WIRE_TRACE_END, .time = (uint64_t)time, .tid = 1};
+    struct wire_piece pieces[2] = {{&m.head, sizeof(m.head)}, {m.fields, m.length}};
+    assert_int_equal(ring_writer_put(&w, &head, pieces, 2), 0);
+}
+
+/* Ends that follow each other at once: the first one counts, in whichever order they are read. */
+static void test_completed_twice_at_once(void **state)
+{
+    (void)state;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    tell_trace(&w, 1, 1, "trace");
+    tell_trace(&w, 1, 2, "trace");
+    int64_t now = clock_boot_ns();
+    for (int trace = 1; trace <= 2; trace++)
+        for (int i = 0; i < 2; i++)
+            if (i == trace - 1)
+                end_at(trace, "one", "{\"one\":1}", now + 1000, 0);
+            else
+                end_at(trace, "two", "{\"two\":2}", now + 2000, 0);
+    settle(c, 300);
+    int64_t ended[3];
+    for (int trace = 1; trace <= 2; trace++) {
+        struct trace *t = the_trace(trace);
+        assert_string_equal(t->output, "one");
+        assert_non_null(json_get(t->metadata, "one"));
+        assert_null(json_get(t->metadata, "two"));
+        ended[trace] = t->end_time;
+        trace_free(t);
+    }
+    assert_int_equal(ended[1], ended[2]);
+    assert_true(ended[1] > 0);
+    collector_free(c);
+}
+
+/* The end of a part is no end of the trace: what both say is taken. */
+static void test_part_and_whole_at_once(void **state)
+{
+    (void)state;
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    tell_trace(&w, 1, 1, "trace");
+    tell_trace(&w, 1, 2, "trace");
+    int64_t now = clock_boot_ns();
+    for (int trace = 1; trace <= 2; trace++)
+        for (int i = 0; i < 2; i++)
+            if (i == trace - 1)
+                end_at(trace, "one", "{\"one\":1}", now + 1000, WIRE_API_JOINED);
+            else
+                end_at(trace, "two", "{\"two\":2}", now + 2000, 0);
+    settle(c, 300);
+    for (int trace = 1; trace <= 2; trace++) {
+        struct trace *t = the_trace(trace);
+        assert_string_equal(t->output, "two");
+        assert_non_null(json_get(t->metadata, "one"));
+        assert_non_null(json_get(t->metadata, "two"));
+        trace_free(t);
+    }
+    collector_free(c);
+}
+
 /* A span of one process completed by its id alone in another, which says nothing of its trace. */
 static void test_completed_elsewhere(void **state)
 {
@@ -400,6 +468,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_metadata_and_output, setup, teardown),
         cmocka_unit_test_setup_teardown(test_extended, setup, teardown),
         cmocka_unit_test_setup_teardown(test_completed_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_completed_twice_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_part_and_whole_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_completed_elsewhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_end_before_begin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_joined, setup, teardown),
