@@ -252,6 +252,7 @@ class Comparison:
                          ("openai", "chat", want.call.model, want.call.model, 200, ["stop"]))
         test.assertIn(span["capture"]["route"], ("libc", "openssl", "curl"))
         test.assertEqual(span["response_id"], "chatcmpl-local")
+        check_first_times(test, span)
 
     def captured_child(self, want, child):
         test = self.test
@@ -263,6 +264,16 @@ class Comparison:
         if self.local:
             test.assertEqual((child["operation"], child["status_code"]),
                              (want.call.operation, 200))
+
+
+def check_first_times(test, span):
+    """Those to the first chunk and the first content: of a streamed answer."""
+    if span["stream"]:
+        test.assertGreater(span["ttfc_ms"], 0)
+        test.assertGreaterEqual(span["ttft_ms"], span["ttfc_ms"])
+        test.assertLess(span["ttft_ms"], span["duration_ms"])
+    else:
+        test.assertEqual((span.get("ttfc_ms"), span.get("ttft_ms")), (None, None))
 
 
 def check_store(test, box, expected, preload):

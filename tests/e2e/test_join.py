@@ -4,6 +4,7 @@ without: what is counted, which trace is named."""
 import json
 import os
 import subprocess
+import sys
 import unittest
 
 import api
@@ -89,6 +90,47 @@ class Join(api.ApiTest):
                          (0, "llm-tracer: 1 call in traces of other programs · llm-tracer list\n"))
         shown = json.loads(self.show(f"{'ab' * 4}", env, "--json"))
         self.assertEqual([s["parent_span_id"] for s in shown["spans"]], ["cd" * 8])
+
+    def test_counted_once(self):
+        """Spans that tell what the calls inside them cost: as the program says without a capture,
+        as the provider says with one."""
+        python = [sys.executable, os.path.join(harness.HERE, "programs", "counted.py")]
+        native = [os.path.join(harness.BUILD, "bin", "api_counted")]
+        for command in (native, python):
+            for preload in (False, True):
+                with self.subTest(command[-1], preload=preload):
+                    done = self.box.run(command, preload=preload, env=self.env("demo"))
+                    self.assertEqual((done.returncode, done.stderr), (0, b""))
+                    self.check_counted(json.loads(done.stdout), preload)
+                self.fresh()
+
+    def check_counted(self, told, preload):
+        self.box.spans(5 if preload else 3)
+        (trace,) = self.box.ended_traces(1)
+        trace, spans = self.box.trace(trace["trace_id"])
+        by_hand = [s for s in spans if s["name"] in ("embed", "agent", "tool")]
+        captured = [s for s in spans if s not in by_hand]
+        agent = next(s for s in by_hand if s["name"] == "agent")
+        self.assertEqual({s["cost_usd"] for s in by_hand}, {0.25})
+        counting = captured if preload else by_hand
+        for field in ("tokens_input", "tokens_output", "cost_usd"):
+            self.assertAlmostEqual(trace[field], sum(s.get(field, 0) for s in counting))
+        if preload:
+            self.assertEqual([trace["tokens_input"], trace["tokens_output"]], told)
+        self.assertEqual([s.get("counted", True) for s in by_hand], [not preload] * 3)
+        self.assertEqual(["counted" in s for s in captured], [False] * len(captured))
+        shown = self.box.tool("show", trace["trace_id"], env={"COLUMNS": "120"}).stdout
+        self.assertEqual(shown.count("($0.250)"), 3 if preload else 0, shown)
+        self.assertEqual(shown.count(f"({agent['tokens_input']}→{agent['tokens_output']})"),
+                         2 if preload else 0, shown)
+        self.server.settle("demo", 1, len(spans))
+        sent = self.server.spans.values()
+        for field in ("tokens_input", "tokens_output", "cost_usd"):
+            self.assertAlmostEqual(sum(s.get(field) or 0 for s in sent), trace[field])
+        if preload:
+            beside = [s["output_data"]["llm_tracer"] for s in sent if s["name"] == "agent"]
+            self.assertEqual([(b["tokens_input"], b["cost_usd"]) for b in beside],
+                             [(agent["tokens_input"], 0.25)])
 
 
 if __name__ == "__main__":

@@ -155,6 +155,27 @@ static void test_behind_the_end(void **state)
     check_totals(1, 3, 320, 3014);
 }
 
+/* The same while the span is still here: it has ended, and is not finished. */
+static void test_just_behind_the_end(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    struct collector *c = start_collector(&place);
+    begin_all(&w, &l);
+    tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_AGENT);
+    tell_span(&w, 1, 1, 3, 2, WIRE_SPAN_TOOL);
+    say_figures(&w, 3);
+    tell_span_end(&w, 1, 1, 3);
+    call(&l, 3, "late");
+    say_figures(&w, 2);
+    tell_span_end(&w, 1, 1, 2);
+    finish_all(c, &w);
+    check_figures(3, true);
+    check_figures(2, false);
+    check_totals(1, 3, 320, 3014);
+}
+
 /* The span ends while its call runs. */
 static void test_the_call_outlasts_the_span(void **state)
 {
@@ -276,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_above_a_filled_span, setup, teardown),
         cmocka_unit_test_setup_teardown(test_by_hand_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_behind_the_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_just_behind_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_call_outlasts_the_span, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_begin_comes_late, setup, teardown),
         cmocka_unit_test_setup_teardown(test_replaced, setup, teardown),

@@ -37,6 +37,42 @@ static void test_fills_an_llm_span(void **state)
     ring_writer_discard(&w);
 }
 
+static void put_text(struct line *l, const char *text)
+{
+    line_put(l, WIRE_DATA_IN, text, strlen(text));
+}
+
+static void test_a_streamed_answer(void **state)
+{
+    (void)state;
+    struct ring_writer w = {0};
+    struct line l;
+    char text[4096];
+    struct collector *c = start_collector(&place);
+    ring_make(&w, &place, NULL);
+    begin_span(&w, WIRE_SPAN_LLM);
+    line_open(&l, &w, 1);
+    line_put_active(&l, WIRE_DATA_OUT, text,
+                    (size_t)make_request(text, sizeof(text), "stream", true), 1, 2);
+    put_text(&l, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                 "Transfer-Encoding: chunked\r\n\r\n");
+    put_text(&l, "3b\r\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}       \n\n\r\n");
+    put_text(&l, "3b\r\ndata: {\"choices\":[{\"delta\":{\"content\":\"streamed\"}}]}     \n\n\r\n");
+    put_text(&l, "e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n");
+    end_all(&w);
+    settle(c, 300);
+    spans_read(&place, &spans);
+    assert_int_equal(spans.count, 1);
+    const struct span *s = span_numbered(2);
+    assert_string_equal(answer_of(s), "streamed");
+    assert_int_equal(s->stream, 1);
+    assert_true(s->ttfc_ms > 0);
+    assert_true(s->ttft_ms >= s->ttfc_ms);
+    assert_true(s->chunk_count > 0);
+    collector_free(c);
+    ring_writer_discard(&w);
+}
+
 /* Field by field. */
 static void test_the_program_wins(void **state)
 {
@@ -300,6 +336,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_fills_an_llm_span, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_streamed_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_program_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_several_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_call, setup, teardown),

@@ -25,6 +25,39 @@ static void old_service_gets_what_it_can_hold(void **state)
     json_free(s);
 }
 
+/* Services sum up: figures that calls below tell again stay out of the fields that count. */
+static void uncounted_figures_travel_beside(void **state)
+{
+    struct fixture *f = *state;
+    struct trace *t = make_trace(1, "trace 1");
+    struct span *s = make_span(1, 1, 0);
+    end_span(s);
+    s->uncounted = true;
+    assert_int_equal(store_begin(f->store), ERR_OK);
+    assert_int_equal(store_put_trace(f->store, t, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_put_span(f->store, s, &f->destination, 1), ERR_OK);
+    assert_int_equal(store_commit(f->store), ERR_OK);
+    assert_int_equal(run_queue(f->dir, f->store, 0, 8000), 0);
+    json *told = service_order(&f->service, NULL);
+    const json *span = json_first(json_get(told, "spans"));
+    const json *extras = json_path(span, "output_data.llm_tracer");
+    int64_t figure = 0;
+    double cost = 0;
+    assert_false(json_get_int(span, "tokens_input", &figure));
+    assert_false(json_get_int(span, "tokens_output", &figure));
+    assert_false(json_get_number(span, "cost_usd", &cost));
+    assert_true(json_get_int(extras, "tokens_input", &figure));
+    assert_int_equal(figure, 12);
+    assert_true(json_get_int(extras, "tokens_output", &figure));
+    assert_int_equal(figure, 34);
+    assert_true(json_get_number(extras, "cost_usd", &cost));
+    assert_true(cost == 0.0125);
+    assert_non_null(json_get(extras, "counted"));
+    json_free(told);
+    span_free(s);
+    trace_free(t);
+}
+
 /* A trace that the service has deleted is no reason to take it for another program. */
 static void missing_trace_does_not_block_after_a_restart(void **state)
 {
@@ -319,6 +352,7 @@ int main(void)
         OLD(everything_arrives),
         OLD(order_is_kept),
         OLD(old_service_gets_what_it_can_hold),
+        OLD(uncounted_figures_travel_beside),
         OLD(prompts_stay_at_home),
         OLD(reason_of_a_500_is_shown),
         OLD(lost_answers_make_no_doubles),

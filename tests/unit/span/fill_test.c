@@ -130,6 +130,38 @@ static void test_sums(void **state)
     span_free(sum);
 }
 
+/* What the program left open; its own stays. */
+static void test_fills(void **state)
+{
+    (void)state;
+    struct span *s = span_new(), *from = answered(100, 200, 7);
+    from->tokens_cache_read = 2;
+    from->tokens_cache_write = 3;
+    from->retry = 1;
+    s->tokens_input = 70;
+    span_fill(s, from);
+    span_free(from);
+    assert_int_equal(s->tokens_input, 70);
+    assert_null(s->usage_source); /* of the program's */
+    assert_int_equal(s->tokens_output, 14);
+    assert_int_equal(s->tokens_cache_read, 2);
+    assert_int_equal(s->tokens_cache_write, 3);
+    assert_int_equal(s->tokens_reasoning, 1);
+    assert_true(s->cost_usd == 0.5);
+    assert_string_equal(s->cost_source, "reported");
+    assert_true(s->ttfc_ms == 70);
+    assert_true(s->ttft_ms == 140);
+    assert_int_equal(s->chunk_count, 3);
+    assert_int_equal(s->stream, 1);
+    assert_int_equal(s->status_code, 200);
+    assert_int_equal(s->retry, 1);
+    assert_string_equal(s->model, "second");
+    assert_int_equal(s->start_time, 0);
+    assert_non_null(s->output_data);
+    assert_non_null(json_get(s->metadata, "request_id"));
+    span_free(s);
+}
+
 static void test_copy(void **state)
 {
     (void)state;
@@ -155,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_a_failure_then_success),
         cmocka_unit_test(test_a_success_then_failure),
         cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_fills),
         cmocka_unit_test(test_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

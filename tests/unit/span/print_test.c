@@ -88,6 +88,30 @@ static void test_all_fields_in_order(void **state)
     span_free(s);
 }
 
+/* Said only of those that do not count. */
+static void test_uncounted(void **state)
+{
+    (void)state;
+    struct span *s = span_new();
+    s->span_id[7] = 1;
+    s->tokens_input = 3;
+    s->cost_usd = 0.5;
+    assert_int_equal(span_counted(s).tokens_input, 3);
+    assert_int_equal(span_counted(s).tokens_output, SPAN_UNKNOWN);
+    assert_true(span_counted(s).cost_usd == 0.5);
+    s->uncounted = true;
+    char *text = print(s);
+    assert_non_null(strstr(text, "\"tokens_input\":3,\"cost_usd\":0.5,\"counted\":false"));
+    struct span *back = span_parse(text, strlen(text));
+    assert_true(back->uncounted);
+    assert_int_equal(back->tokens_input, 3);
+    assert_int_equal(span_counted(back).tokens_input, SPAN_UNKNOWN);
+    assert_true(span_counted(back).cost_usd < 0);
+    free(text);
+    span_free(back);
+    span_free(s);
+}
+
 /* What nobody told is absent, and unknown again when read. */
 static void test_unknown(void **state)
 {
@@ -375,6 +399,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_fields_in_order),
+        cmocka_unit_test(test_uncounted),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_random_round_trips),
         cmocka_unit_test(test_deepest),

@@ -98,6 +98,36 @@ static void test_idempotent(void **state)
     store_close(s);
 }
 
+/* Figures that calls below count are taken out of the totals, whenever that is known. */
+static void test_totals_without_uncounted(void **state)
+{
+    struct store *s = open_store(*state);
+    for (uint64_t from = 0; from < 3; from++) { /* known: at first, while it runs, at the end */
+        struct span *span = make_span(from, 2 * from);
+        begin(s);
+        put_trace(s, from, NULL, 0);
+        put_span(s, from, 2 * from + 1, true, NULL, 0);
+        for (uint64_t now = 0; now < 3; now++) {
+            span->uncounted = now >= from;
+            span->end_time = now == 2 ? span->start_time + 1 : 0;
+            assert_int_equal(store_put_span(s, span, NULL, 0), ERR_OK);
+            struct trace *t = get_trace(s, from);
+            int times = span->uncounted ? 1 : 2;
+            assert_int_equal(t->tokens_input, times * 10);
+            assert_int_equal(t->tokens_output, times * 5);
+            assert_true(t->total_cost > times * 0.5 - 0.01 && t->total_cost < times * 0.5 + 0.01);
+            trace_free(t);
+        }
+        commit(s);
+        span_free(span);
+        span = get_span(s, from, 2 * from);
+        assert_int_equal(span->tokens_input, 10);
+        assert_true(span->uncounted);
+        span_free(span);
+    }
+    store_close(s);
+}
+
 static void test_totals_take_what_came_later(void **state)
 {
     struct store *s = open_store(*state);
@@ -392,6 +422,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_put_and_get),
         CASE(test_idempotent),
+        CASE(test_totals_without_uncounted),
         CASE(test_totals_take_what_came_later),
         CASE(test_complete_by_another_handle),
         CASE(test_index),
