@@ -70,7 +70,8 @@ static void put_figures(const struct trace *t, const struct tree *tree, const st
                         struct buf *out)
 {
     bool running = tree->running > 0 || t->end_time == 0;
-    const char *status = tree->errors > 0 ? "error" : running ? "running" : "ok";
+    bool failed = tree->errors > 0 || t->error != NULL;
+    const char *status = failed ? "error" : running ? "running" : "ok";
     struct buf line;
     struct buf fitted;
     buf_init(&line, 1024);
@@ -81,11 +82,7 @@ static void put_figures(const struct trace *t, const struct tree *tree, const st
         add_figures(t, tree, false, term, &line);
     text_fit(&fitted, buf_str(&line), room, term->utf8);
     term_put(out, buf_str(&fitted));
-    term_paint(out, term,
-               tree->errors > 0 ? PAINT_RED
-               : running        ? PAINT_YELLOW
-                                : PAINT_GREEN,
-               status);
+    term_paint(out, term, failed ? PAINT_RED : running ? PAINT_YELLOW : PAINT_GREEN, status);
     term_put(out, "\n");
     buf_release(&fitted);
     buf_release(&line);

@@ -136,6 +136,9 @@ int depot_add_span(struct depot *d, const struct finished *f)
     d->spans[d->span_count++] = *f;
     d->unstored_bytes += f->bytes + sizeof(struct span);
     f->trace->open++; /* until it is committed */
+    struct trace *trace = f->trace->trace;
+    if (f->trace->by_hand != NULL && trace->error == NULL && f->span->error != NULL)
+        trace->error = strdup(f->span->error);
     if (f->span->end_time > f->trace->last)
         f->trace->last = f->span->end_time;
     explicit_trace_extend(f->trace, f->span->end_time);

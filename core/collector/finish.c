@@ -86,8 +86,6 @@ static void finish(struct explicit_span *es, struct ring *r)
     s->end_time = es->end_time > s->start_time ? es->end_time : s->start_time;
     if (s->ring_id == NULL || es->ring == NULL)
         s->ring_id = r->id;
-    if (s->error != NULL && t->trace->error == NULL)
-        t->trace->error = strdup(s->error);
     explicit_trace_enter(t, es->client, s->name);
     if (span_seal(s, CONTENT_MAX) != ERR_OK)
         log_debug("a span is printed only at its commit, or refused there");

@@ -287,6 +287,8 @@ void explicit_trace_left(struct trace_state *t)
     if (t->by_hand == NULL || t->by_hand->ended || t->trace->end_time != 0)
         return;
     t->by_hand->left = true;
+    if (t->trace->error == NULL) /* one that the store has comes before it, too */
+        t->trace->error = strdup(STORE_TRACE_LEFT);
     touch(t);
 }
 

@@ -82,10 +82,11 @@ int store_put_span(struct store *s, const struct span *span, const int64_t *dest
                    size_t count) WARN_UNUSED_RESULT;
 /* Ends every trace and span still running that this ring's process owned (their ring_id): spans
  * become partial with the error given, those made by hand (they have a state) with the one below;
- * traces made by hand are marked in their metadata. Those who were told of their begin are told of
- * the end. By itself or inside a transaction. */
+ * traces made by hand are marked in their metadata, and fail for that if for nothing else. Those
+ * who were told of their begin are told of the end. By itself or inside a transaction. */
 #define STORE_NOT_ENDED      "process ended before the span was ended"
 #define STORE_NOT_ENDED_TYPE "not_ended"
+#define STORE_TRACE_LEFT     "process ended before the trace was ended"
 #define STORE_ENDED_BY       "ended_by"
 #define STORE_ENDED_BY_EXIT  "process exit"
 int store_abandon(struct store *s, const char *ring_id, int64_t end_time, const char *error);

@@ -209,6 +209,7 @@ void db_touch_error(struct db_touched *t, const char *error)
     while (error[len] != '\0' && len > 0 && ((unsigned char)error[len] & 0xc0) == 0x80)
         len--; /* not in the middle of a character */
     t->error = strndup(error, len);
+    t->dirty = true;
 }
 
 int db_queue(struct store *s, struct db_touched *t, enum outbox_op op, int64_t span_row,

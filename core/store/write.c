@@ -193,10 +193,8 @@ static int describe_trace(struct store *s, const struct trace *t, struct db_touc
                  places[0] == '\0' ? NULL : places, ring, t->state);
     free(metadata);
     free(tags);
-    if (err == ERR_OK && t->error != NULL && touched->error == NULL) {
+    if (err == ERR_OK)
         db_touch_error(touched, t->error);
-        touched->dirty = true;
-    }
     if (err == ERR_OK && t->end_time > ended_before)
         err = db_queue(s, touched, OUTBOX_TRACE_END, 0, destinations, count);
     return err;
@@ -459,6 +457,8 @@ static int abandon_trace(struct store *s, int64_t ring, int64_t end_time)
         err = read_marked(s, row, &t.metadata);
     if (err == ERR_OK)
         err = describe_trace(s, &t, touched, destinations, count);
+    if (err == ERR_OK && by_hand)
+        db_touch_error(touched, STORE_TRACE_LEFT);
     json_free(t.metadata);
     return err;
 }

@@ -181,6 +181,44 @@ static void test_left_open(void **state)
     collector_free(c);
 }
 
+/* A trace that its process did not end failed, though all of its spans are well. */
+static void test_trace_left_open(void **state)
+{
+    (void)state;
+    struct collector *c = start_collector(&place);
+    pid_t pid = fork();
+    if (pid == 0) {
+        begin_all();
+        tell_span(&w, 1, 1, 2, 0, WIRE_SPAN_TOOL);
+        tell_span_end(&w, 1, 1, 2);
+        tell_trace(&w, 1, 2, "with an error of its own");
+        tell_span(&w, 1, 2, 3, 0, WIRE_SPAN_TOOL);
+        struct message m = message_of(1, 2, 3);
+        message_text(&m, WIRE_FIELD_ERROR, "its own");
+        message_put(&w, &m, WIRE_SPAN_END);
+        tell_trace(&w, 1, 3, "ended");
+        tell_trace_end(&w, 1, 3);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    for (int i = 0; i < 50 && (i == 0 || count_files(&place, "ring-") > 0); i++)
+        settle(c, 100);
+    struct trace *t = the_trace(1);
+    assert_true(t->end_time > 0);
+    assert_string_equal(t->error, STORE_TRACE_LEFT);
+    assert_string_equal(json_get_text(t->metadata, "ended_by"), "process exit");
+    trace_free(t);
+    t = the_trace(2);
+    assert_string_equal(t->error, "its own");
+    assert_string_equal(json_get_text(t->metadata, "ended_by"), "process exit");
+    trace_free(t);
+    t = the_trace(3);
+    assert_true(t->end_time > 0);
+    assert_null(t->error);
+    trace_free(t);
+    collector_free(c);
+}
+
 /* No prompts or answers where they are not wanted. */
 static void test_content_policy(void **state)
 {
@@ -250,6 +288,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_first_end_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(test_left_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trace_left_open, setup, teardown),
         cmocka_unit_test_setup_teardown(test_content_policy, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_marks, setup, teardown),
     };

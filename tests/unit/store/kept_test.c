@@ -139,6 +139,7 @@ static void test_abandoned(void **state)
     assert_int_equal(store_get_trace(s, t->trace_id, &found), ERR_OK);
     assert_string_equal(json_get_text(found->metadata, STORE_ENDED_BY), STORE_ENDED_BY_EXIT);
     assert_non_null(json_get(found->metadata, "kept"));
+    assert_string_equal(found->error, STORE_NOT_ENDED); /* its span's */
     assert_int_equal(found->end_time, T0 + NS);
     trace_free(found);
     trace_free(t);
@@ -163,12 +164,42 @@ static void test_older_format(void **state)
     store_close(s);
 }
 
+/* A trace that was left fails for that alone, but one of captured calls just ends. */
+static void test_left_trace(void **state)
+{
+    struct store *s = open_store(*state);
+    struct trace *found;
+    assert_int_equal(store_begin(s), ERR_OK);
+    for (uint64_t n = 1; n <= 2; n++) {
+        struct trace *t = make_trace(n);
+        t->state = n == 1 ? strdup("by hand") : NULL;
+        t->ring_id = "r";
+        assert_int_equal(store_put_trace(s, t, NULL, 0), ERR_OK);
+        trace_free(t);
+    }
+    assert_int_equal(store_commit(s), ERR_OK);
+    assert_int_equal(store_abandon(s, "r", T0 + NS, "process ended"), ERR_OK);
+    for (uint64_t n = 1; n <= 2; n++) {
+        uint8_t id[TRACE_ID_LEN];
+        id_of(n, id, sizeof(id));
+        assert_int_equal(store_get_trace(s, id, &found), ERR_OK);
+        assert_int_equal(found->end_time, T0 + NS);
+        if (n == 1)
+            assert_string_equal(found->error, STORE_TRACE_LEFT);
+        else
+            assert_null(found->error);
+        trace_free(found);
+    }
+    store_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_span, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_trace, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_abandoned, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_left_trace, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_older_format, folder_make, folder_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
