@@ -1,5 +1,6 @@
 """`llm-tracer run` outside a container: the command behaves as it does without the wrapper."""
 
+import fcntl
 import os
 import pty
 import re
@@ -32,11 +33,18 @@ class Run(unittest.TestCase):
 
     def stop_collector(self):
         try:
-            with open(self.work + "/run/collector.lock") as f:
-                pid = int(f.read())
-            with open("/proc/%d/environ" % pid, "rb") as f:
-                if self.work.encode() in f.read():
-                    os.kill(pid, signal.SIGTERM)
+            with open(self.work + "/run/collector.lock") as lock:
+                pid = int(lock.read())
+                with open("/proc/%d/environ" % pid, "rb") as f:
+                    if self.work.encode() not in f.read():
+                        return
+                os.kill(pid, signal.SIGTERM)
+                for _ in range(250):  # until it has ended: it would make its folder anew
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        return
+                    except BlockingIOError:
+                        time.sleep(0.02)
         except (OSError, ValueError):
             pass
 
