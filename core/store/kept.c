@@ -19,9 +19,16 @@ static int enter(struct store *s)
     return db_follow(s);
 }
 
-static int get_row(struct store *s, enum statement which, int64_t row, sqlite3_stmt **out)
+/* The row of an id, stepped to. */
+static int get_row(struct store *s, int (*find)(struct store *, const uint8_t *, int64_t *),
+                   const uint8_t *id, enum statement which, sqlite3_stmt **out)
 {
-    int err;
+    int64_t row;
+    int err = enter(s);
+    if (err == ERR_OK)
+        err = find(s, id, &row);
+    if (err != ERR_OK)
+        return err;
     *out = db_use(s, which, &err);
     if (*out == NULL)
         return err;
@@ -35,13 +42,8 @@ int store_find_kept_span(struct store *s, const uint8_t *span_id, struct span **
 {
     *out = NULL;
     memset(owner, 0, sizeof(*owner));
-    int64_t row;
     sqlite3_stmt *st;
-    int err = enter(s);
-    if (err == ERR_OK)
-        err = db_span_row(s, span_id, &row);
-    if (err == ERR_OK)
-        err = get_row(s, SPAN_KEPT, row, &st);
+    int err = get_row(s, db_span_row, span_id, SPAN_KEPT, &st);
     if (err != ERR_OK)
         return err;
     *out = db_read_span(st, 0);
@@ -61,13 +63,8 @@ int store_find_kept_trace(struct store *s, const uint8_t *trace_id, struct trace
 {
     *out = NULL;
     memset(owner, 0, sizeof(*owner));
-    int64_t row;
     sqlite3_stmt *st;
-    int err = enter(s);
-    if (err == ERR_OK)
-        err = db_trace_row(s, trace_id, &row);
-    if (err == ERR_OK)
-        err = get_row(s, TRACE_KEPT, row, &st);
+    int err = get_row(s, db_trace_row, trace_id, TRACE_KEPT, &st);
     if (err != ERR_OK)
         return err;
     *out = db_read_trace(st, 0);
