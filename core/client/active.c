@@ -137,22 +137,13 @@ int llmt_activate(const char *trace_id, const char *span_id)
     return LLMT_OK;
 }
 
-static bool is_zero(const uint8_t *bytes, size_t count)
-{
-    uint8_t any = 0;
-    for (size_t i = 0; i < count; i++)
-        any |= bytes[i];
-    return any == 0;
-}
-
 /* The header must name a span. A trace without one is told by its caller's, else by half of its own
  * id, which no span has. */
 static void write_traceparent(const struct ids *ids, const uint8_t *caller, char *out)
 {
     const uint8_t *span = ids->span;
-    if (is_zero(span, WIRE_SPAN_ID_LEN))
-        span =
-            caller && !is_zero(caller, WIRE_SPAN_ID_LEN) ? caller : ids->trace + WIRE_SPAN_ID_LEN;
+    if (span_id_is_none(span))
+        span = caller && !span_id_is_none(caller) ? caller : ids->trace + WIRE_SPAN_ID_LEN;
     memcpy(out, "00-", sizeof("00-")); /* the NUL is written over */
     hex_write(out + 3, ids->trace, WIRE_TRACE_ID_LEN);
     out[35] = '-';

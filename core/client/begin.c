@@ -72,9 +72,6 @@ int begin_trace(struct scene *s, const struct client_view *c, const char *name,
     struct message m;
     scene_message(&m, item);
     memcpy(m.head.parent_id, item->caller, sizeof(item->caller));
-    static const uint8_t nobody[WIRE_SPAN_ID_LEN];
-    if (memcmp(item->caller, nobody, sizeof(nobody)) != 0)
-        m.head.flags = WIRE_API_JOINED;
     message_text(&m, WIRE_FIELD_NAME, name && *name ? name : UNNAMED, LLMT_NAME_MAX, SIZE_MAX);
     const int fault =
         json_fault(message_json(&m, WIRE_FIELD_METADATA, o->metadata, true), c->handle);
@@ -109,6 +106,7 @@ static void fill_span(const struct scene *s, const struct place *place, struct i
 {
     memcpy(item->ids.trace, place->trace, sizeof(item->ids.trace));
     make_id(s->thread, item->ids.span, sizeof(item->ids.span));
+    memset(item->caller, 0, sizeof(item->caller));
     item->client = place->client;
     item->settings = place->settings;
     item->number = place->number;

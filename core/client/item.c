@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "client/hex.h"
 #include "client/slots.h"
 #include "client/warning.h"
 
@@ -101,6 +102,20 @@ int item_find(const void *pointer, enum handle_kind kind, struct item *out)
     return handle_kind(handle) == kind && item_ids(handle, out) ? LLMT_OK : LLMT_EENDED;
 }
 
+const char *item_write_id(const void *pointer, enum handle_kind kind, bool of_trace, char *out)
+{
+    struct item item;
+    if (!out)
+        return "";
+    out[0] = '\0';
+    if (item_find(pointer, kind, &item) != LLMT_OK)
+        return out;
+    const size_t size = of_trace ? sizeof(item.ids.trace) : sizeof(item.ids.span);
+    hex_write(out, of_trace ? item.ids.trace : item.ids.span, size);
+    out[2 * size] = '\0';
+    return out;
+}
+
 int item_end(const void *pointer, enum handle_kind kind, struct item *out)
 {
     const uint64_t handle = handle_of(pointer);
@@ -137,6 +152,8 @@ void scene_message(struct message *m, const struct item *item)
     message_init(m, item->number);
     memcpy(m->head.trace_id, item->ids.trace, sizeof(m->head.trace_id));
     memcpy(m->head.span_id, item->ids.span, sizeof(m->head.span_id));
+    if (!span_id_is_none(item->caller))
+        m->head.flags = WIRE_API_JOINED;
 }
 
 int scene_send(struct scene *s, struct message *m, enum wire_type type, uint64_t client)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "client/client.h"
 #include "client/handle.h"
@@ -24,10 +25,20 @@ struct item {
     uint32_t flags;
 };
 
+/* Whether a span's id is that of none. */
+static inline bool span_id_is_none(const uint8_t id[WIRE_SPAN_ID_LEN])
+{
+    static const uint8_t none[WIRE_SPAN_ID_LEN];
+    return memcmp(id, none, sizeof(none)) == 0;
+}
+
 /* Keeps it and sets its handle. False: no room. */
 bool item_new(struct item *item, enum handle_kind kind, uint32_t shard);
 /* LLMT_OK, LLMT_EINVAL for NULL, LLMT_EENDED for what is ended or no such handle. */
 int item_find(const void *pointer, enum handle_kind kind, struct item *out);
+/* Writes its span's or its trace's id in hex, with NUL, to out and returns that; "" when it is not
+ * to be found, or out is NULL. */
+const char *item_write_id(const void *pointer, enum handle_kind kind, bool of_trace, char *out);
 /* The same, and it is ended: one caller gets LLMT_OK. */
 int item_end(const void *pointer, enum handle_kind kind, struct item *out);
 /* Whether the handle names a trace or span that runs. */
@@ -43,7 +54,7 @@ struct scene {
 struct scene scene_enter(void);
 /* For setters: LLMT_OK when the item runs and was begun in this process. */
 int scene_open(struct scene *s, const void *pointer, enum handle_kind kind, struct item *item);
-/* Begins a message about the item. */
+/* Begins a message about the item; of a trace with a caller it says that it joined. */
 void scene_message(struct message *m, const struct item *item);
 /* Sends it; warns when there was no room. */
 int scene_send(struct scene *s, struct message *m, enum wire_type type, uint64_t client);

@@ -1,7 +1,5 @@
 #include "client/set.h"
 
-#include <string.h>
-
 #include "client/active.h"
 #include "client/flush.h"
 #include "client/warning.h"
@@ -50,9 +48,6 @@ int end_item(void *pointer, enum handle_kind kind, enum wire_type type)
         return LLMT_OK; /* inherited: who began it ends it */
     struct message m;
     scene_message(&m, &item);
-    static const uint8_t nobody[WIRE_SPAN_ID_LEN];
-    if (kind == HANDLE_TRACE && memcmp(item.caller, nobody, sizeof(nobody)) != 0)
-        m.head.flags = WIRE_API_JOINED;
     const int sent = scene_send(&s, &m, type, item.client);
     if (sent != LLMT_OK || item.settings->mode != LLMT_SYNC)
         return sent;

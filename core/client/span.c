@@ -4,7 +4,6 @@
 
 #include "client/active.h"
 #include "client/begin.h"
-#include "client/hex.h"
 #include "client/set.h"
 #include "client/warning.h"
 
@@ -184,31 +183,12 @@ int llmt_span_end(llmt_span *span)
     return end_item(span, HANDLE_SPAN, WIRE_SPAN_END);
 }
 
-static const char *write_id(const uint8_t *id, size_t size, char *out)
-{
-    hex_write(out, id, size);
-    out[2 * size] = '\0';
-    return out;
-}
-
 const char *llmt_span_id(const llmt_span *span, char out[LLMT_SPAN_ID_SIZE])
 {
-    struct item item;
-    if (!out)
-        return "";
-    out[0] = '\0';
-    if (item_find(span, HANDLE_SPAN, &item) != LLMT_OK)
-        return out;
-    return write_id(item.ids.span, sizeof(item.ids.span), out);
+    return item_write_id(span, HANDLE_SPAN, false, out);
 }
 
 const char *llmt_span_trace_id(const llmt_span *span, char out[LLMT_TRACE_ID_SIZE])
 {
-    struct item item;
-    if (!out)
-        return "";
-    out[0] = '\0';
-    if (item_find(span, HANDLE_SPAN, &item) != LLMT_OK)
-        return out;
-    return write_id(item.ids.trace, sizeof(item.ids.trace), out);
+    return item_write_id(span, HANDLE_SPAN, true, out);
 }

@@ -2,7 +2,6 @@
 
 #include "client/active.h"
 #include "client/begin.h"
-#include "client/hex.h"
 #include "client/set.h"
 #include "client/warning.h"
 
@@ -58,13 +57,5 @@ int llmt_trace_end(llmt_trace *trace)
 
 const char *llmt_trace_id(const llmt_trace *trace, char out[LLMT_TRACE_ID_SIZE])
 {
-    struct item item;
-    if (!out)
-        return "";
-    out[0] = '\0';
-    if (item_find(trace, HANDLE_TRACE, &item) == LLMT_OK) {
-        hex_write(out, item.ids.trace, sizeof(item.ids.trace));
-        out[LLMT_TRACE_ID_SIZE - 1] = '\0';
-    }
-    return out;
+    return item_write_id(trace, HANDLE_TRACE, true, out);
 }
