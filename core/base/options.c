@@ -71,7 +71,48 @@ const struct option_entry option_table[OPTION_COUNT] = {
                                "own copy when unset."},
     [OPTION_TRACER_LOG_LEVEL] = {"TRACER_LOG_LEVEL", OPTION_CHOICE, "warn", 0, 0,
                                  "error|warn|info|debug", NULL, "How much the collector logs."},
+    [OPTION_API_KEYS] = {"API_KEYS", OPTION_SECRET, NULL, 0, 0, NULL, NULL,
+                         "Keys that the server takes, comma-separated, each project-{id}; unset "
+                         "on a loopback address, any well-formed key is its own project."},
+    [OPTION_API_KEY_REQUIRED] = {"API_KEY_REQUIRED", OPTION_BOOL, "true", 0, 0, NULL, NULL,
+                                 "false: requests without a key count as those of "
+                                 "DEFAULT_PROJECT_KEY."},
+    [OPTION_DEFAULT_PROJECT_KEY] = {"DEFAULT_PROJECT_KEY", OPTION_TEXT, "project-public", 0, 0,
+                                    NULL, NULL,
+                                    "Key that a request without one stands for, where none is "
+                                    "required."},
+    [OPTION_RATE_LIMIT_RPM] = {"RATE_LIMIT_RPM", OPTION_INT, "0", 0, 1000000000, NULL,
+                               "requests/min",
+                               "Most requests a minute that the server takes from one address; 0 "
+                               "is no limit."},
+    [OPTION_CORS_ORIGINS] = {"CORS_ORIGINS", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
+                             "Origins whose pages may call the server, comma-separated; none when "
+                             "unset."},
+    [OPTION_MAX_BODY_MB] = {"MAX_BODY_MB", OPTION_INT, "64", 1, 1024, NULL, "MB",
+                            "Largest body that the server takes, before and after decompression."},
+    [OPTION_STORAGE_TYPE] = {"STORAGE_TYPE", OPTION_CHOICE, "sqlite", 0, 0, "sqlite|dynamodb", NULL,
+                             "Where the server keeps traces."},
+    [OPTION_DYNAMODB_TRACES_TABLE] = {"DYNAMODB_TRACES_TABLE", OPTION_TEXT, "llm-tracer-dev-traces",
+                                      0, 0, NULL, NULL, "DynamoDB table of the traces."},
+    [OPTION_DYNAMODB_SPANS_TABLE] = {"DYNAMODB_SPANS_TABLE", OPTION_TEXT, "llm-tracer-dev-spans", 0,
+                                     0, NULL, NULL, "DynamoDB table of the spans."},
+    [OPTION_DYNAMODB_ENDPOINT_URL] = {"DYNAMODB_ENDPOINT_URL", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
+                                      "Where DynamoDB is, if not at AWS's address of the region."},
+    [OPTION_AWS_REGION] = {"AWS_REGION", OPTION_TEXT, "eu-central-1", 0, 0, NULL, NULL,
+                           "AWS region of the DynamoDB tables."},
+    [OPTION_AWS_ACCESS_KEY_ID] = {"AWS_ACCESS_KEY_ID", OPTION_SECRET, NULL, 0, 0, NULL, NULL,
+                                  "AWS access key; unset: the credentials file, then the "
+                                  "container's and the instance's role."},
+    [OPTION_AWS_SECRET_ACCESS_KEY] = {"AWS_SECRET_ACCESS_KEY", OPTION_SECRET, NULL, 0, 0, NULL,
+                                      NULL, "Secret of AWS_ACCESS_KEY_ID."},
+    [OPTION_AWS_SESSION_TOKEN] = {"AWS_SESSION_TOKEN", OPTION_SECRET, NULL, 0, 0, NULL, NULL,
+                                  "Session token of temporary AWS credentials."},
 };
+
+bool option_is_servers(enum option_id id)
+{
+    return id >= OPTION_API_KEYS;
+}
 
 static char *file_values[OPTION_COUNT];
 static char *file_path;

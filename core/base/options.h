@@ -33,6 +33,20 @@ enum option_id {
     OPTION_TRACER_BUILD_DIR,
     OPTION_TRACER_LIBRARY,
     OPTION_TRACER_LOG_LEVEL,
+    OPTION_API_KEYS, /* from here on: what `llm-tracer serve` alone reads */
+    OPTION_API_KEY_REQUIRED,
+    OPTION_DEFAULT_PROJECT_KEY,
+    OPTION_RATE_LIMIT_RPM,
+    OPTION_CORS_ORIGINS,
+    OPTION_MAX_BODY_MB,
+    OPTION_STORAGE_TYPE,
+    OPTION_DYNAMODB_TRACES_TABLE,
+    OPTION_DYNAMODB_SPANS_TABLE,
+    OPTION_DYNAMODB_ENDPOINT_URL,
+    OPTION_AWS_REGION,
+    OPTION_AWS_ACCESS_KEY_ID,
+    OPTION_AWS_SECRET_ACCESS_KEY,
+    OPTION_AWS_SESSION_TOKEN,
     OPTION_COUNT
 };
 
@@ -48,6 +62,9 @@ struct option_entry {
 
 /* OPTION_COUNT entries, in the order of enum option_id. */
 extern const struct option_entry option_table[];
+
+/* Whether the setting is the server's alone: it is never handed to a traced program. */
+bool option_is_servers(enum option_id id);
 
 /* Loads the config file (TRACER_CONFIG, else $XDG_CONFIG_HOME/llm-tracer/llm-tracer.env, else
  * ~/.config/…, else /etc/llm-tracer/llm-tracer.env) behind the environment, which wins. A bad line

@@ -75,7 +75,7 @@ static int run(int argc, char **argv)
         return cli_error(&command_env, "cannot find libllmtracer_preload.so: %s", err_str(err));
     buf_init(&out, OUTPUT_MAX);
     put_preload(&out, path);
-    for (int i = 0; i < OPTION_COUNT; i++)
+    for (int i = 0; i < OPTION_COUNT && !option_is_servers((enum option_id)i); i++)
         put_setting(&out, (enum option_id)i);
     int code = term_flush(&out);
     buf_release(&out);

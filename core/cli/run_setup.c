@@ -85,6 +85,8 @@ static void export_settings(void)
     char absolute[CLI_PATH_MAX];
     for (int i = 0; i < OPTION_COUNT; i++) {
         enum option_id id = (enum option_id)i;
+        if (option_is_servers(id))
+            continue;
         const char *value = option_text(id);
         bool folder = id == OPTION_TRACER_DATA_DIR || id == OPTION_TRACER_RUNTIME_DIR;
         if (folder && *value != '\0' && *value != '/' &&
