@@ -8,7 +8,6 @@
 #define NAME_MAX_CHARS 255
 #define TAG_MAX_CHARS  100
 #define TAGS_MAX       50
-#define FIGURES        3 /* that a service sums up */
 
 static const struct service *service_of(const struct export_context *c)
 {
@@ -164,43 +163,6 @@ json *body_complete_trace(const struct export_context *c, const struct trace *t)
     return body;
 }
 
-/* Everything that is known of the span and has no field in the contract, as one object: with the
- * figures that do not count, since a service would. The command
- * line stays at home where prompts may not go: one may stand in it. */
-static json *span_extras(const struct export_context *c, struct span *s)
-{
-    static const char *const contract[] = {
-        "trace_id", "span_id",      "parent_span_id", "name",     "span_type",   "start_time",
-        "end_time", "duration_ms",  "input_data",     "metadata", "output_data", "model",
-        "error",    "tokens_input", "tokens_output",  "cost_usd"}; /* the figures last */
-    json *input = s->input_data;
-    json *output = s->output_data;
-    struct buf text;
-    buf_init(&text, (size_t)64 * 1024 * 1024);
-    s->input_data = s->output_data = NULL; /* large, and not wanted here */
-    int err = span_print(s, &text);
-    s->input_data = input;
-    s->output_data = output;
-    json *extras = err == ERR_OK ? json_parse_printed(buf_str(&text), text.len) : NULL;
-    buf_release(&text);
-    const size_t count = sizeof(contract) / sizeof(contract[0]) - (s->uncounted ? FIGURES : 0);
-    for (size_t i = 0; i < count; i++)
-        json_free(json_take(extras, contract[i]));
-    if (!c->destination->content)
-        json_free(json_take(json_get(extras, "process"), "argv"));
-    return extras != NULL ? extras : json_object();
-}
-
-/* The span's own metadata wins over a figure of the same name. */
-static json *span_metadata(const struct export_context *c, struct span *s)
-{
-    json *metadata = span_extras(c, s);
-    for (const json *e = json_first(s->metadata); e != NULL; e = json_next(e))
-        if (json_key(e) != NULL)
-            json_set(metadata, json_key(e), json_copy(e));
-    return metadata;
-}
-
 /* Where prompts may not go, only the parameters of the request do. */
 json *body_span_input(const struct export_context *c, const struct span *s)
 {
@@ -239,7 +201,7 @@ json *body_create_span(const struct export_context *c, struct span *span, const 
         json_trim(&input, content_max(s));
         json_set(body, "input_data", input);
     }
-    json *metadata = span_metadata(c, span);
+    json *metadata = span_metadata(span, c->destination->content);
     if (!s->client_times)
         set_time(metadata, "start_time", span->start_time);
     if (parent == NULL && !id_is_zero(span->parent_span_id, SPAN_ID_LEN))
@@ -252,7 +214,7 @@ json *body_create_span(const struct export_context *c, struct span *span, const 
 /* What only the response told, for a server whose complete takes no metadata. */
 static json *late_facts(const struct export_context *c, struct span *span)
 {
-    json *facts = span_metadata(c, span);
+    json *facts = span_metadata(span, c->destination->content);
     json_free(json_take(facts, "process"));
     json_free(json_take(facts, "capture"));
     set_time(facts, "start_time", span->start_time);
@@ -317,7 +279,8 @@ json *body_complete_span(const struct export_context *c, struct span *span, cons
     if (s->client_times) {
         set_time(body, "end_time", span->end_time);
         set_limited(body, "model", span->model, NAME_MAX_CHARS);
-        set_metadata(s, body, span_metadata(c, span), span->span_id, SPAN_ID_LEN);
+        set_metadata(s, body, span_metadata(span, c->destination->content), span->span_id,
+                     SPAN_ID_LEN);
     }
     if (json_length(output) > 0)
         json_set(body, "output_data", output);

@@ -134,6 +134,13 @@ int span_seal(struct span *s, size_t max) WARN_UNUSED_RESULT;
 /* Reads what span_print printed (the store keeps it so). NULL: malformed or out of memory. */
 struct span *span_parse(const char *text, size_t len);
 
+/* What is known of the span and has no field of its own in the tracing service's contract, as one
+ * object: by the names of span_print, with the figures of an uncounted span, which a service would
+ * sum up. The span's own metadata wins over a figure of the same name. content false: without the
+ * command line, where a prompt may stand. The span must not be sealed; it is left as it was. New
+ * memory; NULL: out of memory. */
+json *span_metadata(struct span *s, bool content);
+
 /* Fills the span from a call: names, figures, messages, times (boot_to_wall is added to the call's
  * boot times), metadata. What the call does not know leaves the span as it is, so that it may be
  * called at the request and again at the end. content false: input_data and output_data stay NULL;
