@@ -43,6 +43,7 @@ export function setHealth(answer) {
     const ok = answer?.status === "healthy";
     replace(parts.health, el("span", {class: "dot " + (ok ? "dot-ok" : "dot-error")}),
             el("span", {class: "health-text"}, ok ? answer.storage ?? "" : "no connection"));
+    parts.health.classList.toggle("problem", !ok);
     parts.health.title = ok
         ? `${answer.service ?? NAME} ${answer.version ?? ""}, stored in ${answer.storage ?? "?"}`
         : "The service cannot be reached";

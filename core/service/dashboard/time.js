@@ -1,6 +1,7 @@
 // Times as the person's clock shows them; the service's are ISO 8601 in UTC.
 
 const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const minute = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
 const date = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short"});
 const dateOfYear = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", year: "numeric"});
 
@@ -11,15 +12,15 @@ export function parse(iso) {
     return iso ? Date.parse(iso) : NaN;
 }
 
-/** "14:03:21" today, "22 Nov 14:03:21" before, with the year when it is another one. */
+/** "14:03:21" today, "22 Nov 14:03" this year, "22 Nov 2025" before. */
 export function shortTime(iso, now = Date.now()) {
     const at = parse(iso);
     if (Number.isNaN(at)) return "–";
     const d = new Date(at);
     const today = new Date(now);
     if (startOfDay(d) === startOfDay(today)) return clock.format(d);
-    const day = d.getFullYear() === today.getFullYear() ? date : dateOfYear;
-    return `${day.format(d)} ${clock.format(d)}`;
+    if (d.getFullYear() !== today.getFullYear()) return dateOfYear.format(d);
+    return `${date.format(d)} ${minute.format(d)}`;
 }
 
 /** The whole of it, with milliseconds and zone. */
