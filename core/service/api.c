@@ -29,7 +29,7 @@ bool api_may_write(struct request *r)
 {
     if (!r->backend->read_only)
         return true;
-    request_fail(r, 405, "this server only shows what is stored; it takes no writes");
+    request_fail(r, 403, "This server only shows what is stored");
     return false;
 }
 

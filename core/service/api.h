@@ -13,8 +13,8 @@ struct api_state {
     union {
         struct stored_filter filter; /* of GET /api/traces */
         struct stored_stats stats;
-        bool content;       /* of GET /api/traces/{id} */
-        struct text ids[2]; /* of events: trace_id */
+        bool content;         /* of GET /api/traces/{id} */
+        struct text trace_id; /* of GET /api/events */
     };
     struct ingest_rejected *rejected; /* of POST /api/ingest; in the arena */
     size_t rejected_count;
@@ -24,7 +24,7 @@ struct api_state {
 /* The request's state, made when there is none; released with the request. NULL: out of memory,
  * answered. */
 struct api_state *api_state(struct request *r);
-/* Answers 405 when the store is only looked at. */
+/* Answers 403 when the store is only looked at. */
 bool api_may_write(struct request *r);
 /* The body: of a JSON text. */
 struct text api_body(const struct request *r);
