@@ -2,7 +2,10 @@
 
 #include <string.h>
 
-const struct backend_ops *const backends[] = {NULL};
+const struct backend_ops *const backends[] = {
+    &backend_sqlite,
+    NULL,
+};
 
 const struct backend_ops *backend_find(const char *name)
 {

@@ -119,6 +119,14 @@ struct stored_filter {
     bool ascending;
 };
 
+/* As status filters it and GET /api/traces tells it. */
+static inline enum stored_status stored_trace_status(const struct stored_trace *t)
+{
+    if (t->end_time == 0)
+        return STORED_RUNNING;
+    return t->errors > 0 || t->error.at != NULL ? STORED_ERROR : STORED_OK;
+}
+
 /* Called with records whose texts live until it returns; not 0 ends the reading with that. */
 typedef int stored_trace_fn(void *user, const struct stored_trace *trace);
 typedef int stored_span_fn(void *user, const struct stored_span *span);
@@ -229,7 +237,7 @@ static inline struct text text_of(const char *s)
 #define HISTOGRAM_BUCKETS 1024
 struct histogram {
     int64_t total;
-    uint32_t counts[HISTOGRAM_BUCKETS]; /* 0: below 0.001 ms; the last: above 2^22 s */
+    uint32_t counts[HISTOGRAM_BUCKETS]; /* 0: below 0.001 ms; the last: above 71 minutes */
 };
 void histogram_add(struct histogram *h, double ms, int64_t count); /* count may be negative */
 void histogram_merge(struct histogram *into, const struct histogram *from);

@@ -1,0 +1,268 @@
+/* What a transaction knows and changes: rows are read once, changed in memory and written at the
+ * end, so that a span that is created and completed, and a trace of many spans, are one row written
+ * once. */
+#include <string.h>
+
+#include "store/sqlite/sqlite.h"
+
+void batch_forget(struct backend_session *s)
+{
+    struct batch *b = &s->batch;
+    map_release(&b->traces);
+    map_release(&b->spans);
+    scratch_clear(&b->scratch);
+    b->first_trace = NULL;
+    b->first_span = NULL;
+}
+
+static int load_trace(struct backend_session *s, struct touched_trace *t)
+{
+    int err;
+    sqlite3_stmt *st = sql_use(s, SQL_TRACE_TOTALS, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", t->row);
+    err = sql_step(s, st);
+    if (err == 1) {
+        struct scratch *keep = &s->batch.scratch;
+        struct stored_trace *now = &t->now;
+        now->start_time = sqlite3_column_int64(st, 0);
+        now->end_time = sqlite3_column_int64(st, 1);
+        now->span_count = sqlite3_column_int64(st, 2);
+        now->calls = sqlite3_column_int64(st, 3);
+        now->errors = sqlite3_column_int64(st, 4);
+        now->running = sqlite3_column_int64(st, 5);
+        now->tokens_input = sql_column_figure(st, 6);
+        now->tokens_output = sql_column_figure(st, 7);
+        now->tokens_cache_read = sql_column_figure(st, 8);
+        now->total_cost = sqlite3_column_double(st, 9);
+        now->ttft_ms = sql_column_number(st, 10);
+        t->ttft_start = sqlite3_column_int64(st, 11);
+        t->model_row = sqlite3_column_int64(st, 12);
+        struct text *texts[] = {&now->project_id, &now->user_id, &now->session_id, &now->model,
+                                &t->models,       &now->error,   &t->own_error};
+        for (int i = 0; i < 7 && err == 1; i++)
+            if (scratch_copy(keep, sql_column_text(st, 13 + i), texts[i]) != ERR_OK)
+                err = ERR_NOMEM;
+    }
+    sqlite3_reset(st);
+    return err == 1 ? ERR_OK : err == 0 ? ERR_NOENT : err;
+}
+
+struct touched_trace *batch_add_trace(struct backend_session *s, struct text id, int64_t row)
+{
+    struct touched_trace *t = scratch_take(&s->batch.scratch, sizeof(*t));
+    if (t == NULL || map_set(&s->batch.traces, id.at, id.len, t) != ERR_OK)
+        return NULL;
+    t->row = row;
+    t->now.trace_id = id;
+    *s->batch.last_trace = t;
+    s->batch.last_trace = &t->next;
+    return t;
+}
+
+/* The trace of an id, out of the batch or of the file. ERR_NOENT. */
+int batch_trace(struct backend_session *s, struct text id, struct touched_trace **out)
+{
+    *out = map_get(&s->batch.traces, id.at, id.len);
+    if (*out != NULL)
+        return ERR_OK;
+    struct touched_trace loaded = {.now.trace_id = id};
+    int err = id_trace_row(s, id, &loaded.row);
+    if (err == ERR_OK)
+        err = load_trace(s, &loaded);
+    if (err != ERR_OK)
+        return err;
+    *out = batch_add_trace(s, id, loaded.row);
+    if (*out == NULL)
+        return ERR_NOMEM;
+    **out = loaded;
+    return ERR_OK;
+}
+
+static int load_span(struct backend_session *s, struct touched_span *span, int64_t *trace)
+{
+    int err;
+    sqlite3_stmt *st = sql_use(s, SQL_SPAN_STATE, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", span->row);
+    err = sql_step(s, st);
+    if (err == 1) {
+        struct stored_span *now = &span->now;
+        *trace = sqlite3_column_int64(st, 0);
+        now->start_time = sqlite3_column_int64(st, 1);
+        now->end_time = sqlite3_column_int64(st, 2);
+        now->type = (enum span_type)sqlite3_column_int(st, 3);
+        now->tokens_input = sql_column_figure(st, 4);
+        now->tokens_output = sql_column_figure(st, 5);
+        now->tokens_cache_read = sql_column_figure(st, 6);
+        now->cost_usd = sql_column_number(st, 7);
+        now->ttft_ms = sql_column_number(st, 8);
+        if (scratch_copy(&s->batch.scratch, sql_column_text(st, 9), &now->model) != ERR_OK ||
+            scratch_copy(&s->batch.scratch, sql_column_text(st, 10), &now->error) != ERR_OK)
+            err = ERR_NOMEM;
+    }
+    sqlite3_reset(st);
+    return err == 1 ? ERR_OK : err == 0 ? ERR_NOENT : err;
+}
+
+static int trace_of_row(struct backend_session *s, int64_t row, struct touched_trace **out)
+{
+    int err;
+    struct text id = {NULL, 0};
+    sqlite3_stmt *st = sql_use(s, SQL_TRACE_ID, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", row);
+    err = sql_step(s, st);
+    if (err == 1 && scratch_copy(&s->batch.scratch, sql_column_text(st, 0), &id) != ERR_OK)
+        err = ERR_NOMEM;
+    sqlite3_reset(st);
+    if (err != 1)
+        return err == 0 ? ERR_NOENT : err;
+    return batch_trace(s, id, out);
+}
+
+struct touched_span *batch_add_span(struct backend_session *s, struct text id)
+{
+    struct touched_span *span = scratch_take(&s->batch.scratch, sizeof(*span));
+    if (span == NULL || map_set(&s->batch.spans, id.at, id.len, span) != ERR_OK)
+        return NULL;
+    span->now.span_id = id;
+    *s->batch.last_span = span;
+    s->batch.last_span = &span->next;
+    return span;
+}
+
+int batch_span(struct backend_session *s, struct text id, struct touched_span **out)
+{
+    *out = map_get(&s->batch.spans, id.at, id.len);
+    if (*out != NULL)
+        return ERR_OK;
+    struct touched_span loaded = {.now.span_id = id};
+    int64_t trace = 0;
+    int err = id_span_row(s, id, &loaded.row);
+    if (err == ERR_OK)
+        err = load_span(s, &loaded, &trace);
+    if (err == ERR_OK)
+        err = trace_of_row(s, trace, &loaded.trace);
+    if (err != ERR_OK)
+        return err;
+    *out = batch_add_span(s, id);
+    if (*out == NULL)
+        return ERR_NOMEM;
+    loaded.now.trace_id = loaded.trace->now.trace_id;
+    **out = loaded;
+    return ERR_OK;
+}
+
+/* ---- The end of the transaction */
+
+static int store_span(struct backend_session *s, struct touched_span *span)
+{
+    const struct stored_span *n = &span->now;
+    if (!span->fresh)
+        return sql_run(s, SQL_SPAN_UPDATE, "iifffddittttt", span->row, n->end_time, n->tokens_input,
+                       n->tokens_output, n->tokens_cache_read, n->cost_usd, n->ttft_ms,
+                       (int64_t)(n->error.at != NULL), n->model, n->error, n->metadata,
+                       n->input_data, n->output_data);
+    return sql_run(s, SQL_SPAN_INSERT, "iiiiiifffddittttttt", span->row, span->trace->row,
+                   (int64_t)id_hash(s->b, n->span_id), n->start_time, n->end_time, (int64_t)n->type,
+                   n->tokens_input, n->tokens_output, n->tokens_cache_read, n->cost_usd, n->ttft_ms,
+                   (int64_t)(n->error.at != NULL), n->span_id, n->parent_span_id, n->name, n->model,
+                   n->error, n->metadata, n->input_data, n->output_data);
+}
+
+static int store_trace(struct backend_session *s, struct touched_trace *t)
+{
+    const struct stored_trace *n = &t->now;
+    if (!t->fresh)
+        return sql_run(s, SQL_TRACE_UPDATE, "iiiiiifffddiitbtttt", t->row, n->end_time,
+                       n->span_count, n->calls, n->errors, n->running, n->tokens_input,
+                       n->tokens_output, n->tokens_cache_read, n->total_cost, n->ttft_ms,
+                       t->ttft_start, t->model_row, n->model, t->models, n->error, t->own_error,
+                       n->metadata, n->output);
+    return sql_run(s, SQL_TRACE_INSERT, "iiiiiiiifffddiittttttbttttt", t->row,
+                   (int64_t)id_hash(s->b, n->trace_id), n->start_time, n->end_time, n->span_count,
+                   n->calls, n->errors, n->running, n->tokens_input, n->tokens_output,
+                   n->tokens_cache_read, n->total_cost, n->ttft_ms, t->ttft_start, t->model_row,
+                   n->trace_id, n->project_id, n->user_id, n->session_id, n->name, n->model,
+                   t->models, n->tags, n->error, t->own_error, n->metadata, n->output);
+}
+
+static int store_changes(struct backend_session *s)
+{
+    struct batch *b = &s->batch;
+    int err = ERR_OK;
+    for (struct touched_trace *t = b->first_trace; t != NULL && err == ERR_OK; t = t->next)
+        if (t->changed)
+            err = store_trace(s, t);
+    for (struct touched_span *span = b->first_span; span != NULL && err == ERR_OK;
+         span = span->next)
+        if (span->changed)
+            err = store_span(s, span);
+    if (err == ERR_OK)
+        err = sql_run(s, SQL_META_SET, "ii", b->meta.next_trace, b->meta.next_span);
+    return err;
+}
+
+/* Room for what memory takes over, while the transaction can still be given up. */
+static int reserve_memory(struct backend_session *s)
+{
+    const struct sql_meta *meta = &s->b->meta;
+    if (s->batch.meta.next_trace == meta->next_trace)
+        return ERR_OK;
+    pthread_rwlock_wrlock(&s->b->shelf_lock);
+    int err = shelf_reserve(&s->b->shelf, meta->next_trace, s->batch.meta.next_trace - 1);
+    pthread_rwlock_unlock(&s->b->shelf_lock);
+    return err;
+}
+
+static void follow_commit(struct backend_session *s)
+{
+    pthread_rwlock_wrlock(&s->b->shelf_lock);
+    for (struct touched_trace *t = s->batch.first_trace; t != NULL; t = t->next) {
+        struct shelf_entry e;
+        if (!t->changed)
+            continue;
+        touch_shelf_entry(t, &e);
+        const struct shelf_entry *old = t->fresh ? NULL : shelf_get(&s->b->shelf, t->row);
+        if (old != NULL) { /* they never change, and were not read */
+            e.name = old->name;
+            e.tags = old->tags;
+        }
+        shelf_put(&s->b->shelf, t->row, &e);
+    }
+    pthread_rwlock_unlock(&s->b->shelf_lock);
+    s->b->meta = s->batch.meta;
+}
+
+int batch_begin(struct backend_session *s)
+{
+    struct batch *b = &s->batch;
+    batch_forget(s);
+    b->meta = s->b->meta;
+    b->last_trace = &b->first_trace;
+    b->last_span = &b->first_span;
+    return sql_run(s, SQL_BEGIN_WRITE, "");
+}
+
+int batch_end(struct backend_session *s, int err)
+{
+    if (err == ERR_OK)
+        err = store_changes(s);
+    if (err == ERR_OK)
+        err = reserve_memory(s);
+    if (err == ERR_OK)
+        err = sql_run(s, SQL_COMMIT, "");
+    if (err == ERR_OK) {
+        follow_commit(s);
+        return ERR_OK;
+    }
+    if (!sqlite3_get_autocommit(s->db))
+        (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+    if (err == ERR_FULL) /* what the log holds twice may be the room that is missing */
+        (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return err == ERR_NOENT ? sql_error(s, ERR_CORRUPT, "%s: a row is missing", s->b->path) : err;
+}

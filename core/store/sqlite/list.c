@@ -1,0 +1,195 @@
+/* Pages of traces: chosen in memory, looked at in the file. A page begins after the place of the
+ * last one's end in the order, so that traces which come in meanwhile move nothing. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/sqlite/sqlite.h"
+#include "store/words.h"
+#include "json/scan.h"
+
+enum { PAGE_MAX = 1000, ROUND_MAX = 8192 };
+
+static const char sort_letters[] = "sdckt"; /* by enum stored_sort */
+
+static char *print_cursor(const struct shelf_query *q, const struct shelf_place *p)
+{
+    char *text = NULL;
+    return asprintf(&text, "%c%c%" PRId64 ".%" PRId64 ".%" PRId64, sort_letters[q->sort],
+                    q->ascending ? 'a' : 'd', p->value, p->start, p->row) < 0
+               ? NULL
+               : text;
+}
+
+static int parse_cursor(struct text cursor, struct shelf_query *q)
+{
+    char text[80];
+    char sort;
+    char order;
+    int end = 0;
+    if (cursor.at == NULL)
+        return ERR_OK;
+    if (cursor.len >= sizeof(text) || memchr(cursor.at, ' ', cursor.len) != NULL)
+        return ERR_BAD;
+    memcpy(text, cursor.at, cursor.len);
+    text[cursor.len] = '\0';
+    errno = 0;
+    if (sscanf(text, "%c%c%" SCNd64 ".%" SCNd64 ".%" SCNd64 "%n", &sort, &order, &q->after.value,
+               &q->after.start, &q->after.row, &end) != 5 ||
+        (size_t)end != cursor.len || errno != 0 || sort != sort_letters[q->sort] ||
+        order != (q->ascending ? 'a' : 'd'))
+        return ERR_BAD;
+    q->has_after = true;
+    return ERR_OK;
+}
+
+static int make_query(const struct stored_filter *f, struct shelf_query *q)
+{
+    *q = (struct shelf_query){
+        .project = shelf_hash(f->project_id),
+        .user = shelf_hash(f->user_id),
+        .session = shelf_hash(f->session_id),
+        .tag_count = f->tag_count < STORED_TAGS_MAX ? f->tag_count : STORED_TAGS_MAX,
+        .status = f->status,
+        .from = f->from,
+        .to = f->to,
+        .sort = f->sort,
+        .ascending = f->ascending,
+    };
+    if (f->min_duration_ms > 0)
+        q->min_duration =
+            f->min_duration_ms > INT64_MAX / 1000000 ? INT64_MAX : f->min_duration_ms * 1000000;
+    for (size_t i = 0; i < q->tag_count; i++)
+        q->tags[i] = shelf_tag_bits(f->tags[i]);
+    shelf_hint_add(&q->name, f->name);
+    shelf_hint_add(&q->model, f->model);
+    return parse_cursor(f->cursor, q);
+}
+
+/* ---- What memory only hinted at */
+
+static bool tag_is_asked(const struct stored_filter *f, const struct scan_value *tag)
+{
+    for (size_t i = 0; i < f->tag_count; i++)
+        if (scan_is(tag, f->tags[i].at, f->tags[i].len))
+            return true;
+    return false;
+}
+
+static bool has_any_tag(const struct stored_filter *f, struct text tags)
+{
+    struct scan scan;
+    struct scan_value tag;
+    if (f->tag_count == 0)
+        return true;
+    if (tags.at == NULL || scan_open(&scan, tags.at, tags.len) != ERR_OK)
+        return false;
+    while (scan_element(&scan, &tag) == 1)
+        if (tag.kind == SCAN_STRING && tag_is_asked(f, &tag))
+            return true;
+    return false;
+}
+
+static bool model_has_part(void *user, struct text model)
+{
+    const struct stored_filter *f = user;
+    return text_contains(model, f->model);
+}
+
+static bool is_or_any(struct text asked, struct text is)
+{
+    return asked.at == NULL || (is.at != NULL && text_same(asked, is));
+}
+
+static bool fits(const struct stored_filter *f, const struct stored_trace *t, struct text models)
+{
+    return project_sees(f->project_id, t->project_id) && is_or_any(f->user_id, t->user_id) &&
+           is_or_any(f->session_id, t->session_id) && has_any_tag(f, t->tags) &&
+           (f->name.at == NULL || text_contains(t->name, f->name)) &&
+           (f->model.at == NULL || models_any(models, model_has_part, (void *)(uintptr_t)f));
+}
+
+struct page {
+    struct backend_session *s;
+    const struct stored_filter *filter;
+    stored_trace_fn *each;
+    void *user;
+    size_t limit, given;
+    bool more;
+    struct shelf_place last;
+};
+
+/* 0, or what `each` or the store says. */
+static int look_at(struct page *p, const struct shelf_place *place)
+{
+    int err;
+    sqlite3_stmt *st = sql_use(p->s, SQL_TRACE_BY_ROW, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", place->row);
+    err = sql_step(p->s, st);
+    if (err == 1) {
+        struct stored_trace t;
+        struct text models;
+        err = 0;
+        read_trace_row(st, &t, &models);
+        if (fits(p->filter, &t, models)) {
+            p->more = p->given == p->limit;
+            if (!p->more) {
+                p->given++;
+                p->last = *place;
+                err = p->each(p->user, &t);
+            }
+        }
+    }
+    sqlite3_reset(st);
+    return err;
+}
+
+static int read_page(struct page *p, struct shelf_query *q)
+{
+    struct backend *b = p->s->b;
+    size_t round = p->limit + 1;
+    struct shelf_place *places = malloc(ROUND_MAX * sizeof(*places));
+    if (places == NULL)
+        return ERR_NOMEM;
+    int err = ERR_OK;
+    for (size_t count = round; err == ERR_OK && count == round && !p->more;) {
+        pthread_rwlock_rdlock(&b->shelf_lock);
+        count = (size_t)shelf_choose(&b->shelf, q, places, round);
+        pthread_rwlock_unlock(&b->shelf_lock);
+        for (size_t i = 0; i < count && err == ERR_OK && !p->more; i++)
+            err = look_at(p, &places[i]);
+        if (count == round) {
+            q->has_after = true;
+            q->after = places[count - 1];
+            if (round < ROUND_MAX && (round *= 4) > ROUND_MAX)
+                round = ROUND_MAX;
+            count = round;
+        }
+    }
+    free(places);
+    return err;
+}
+
+int sqlite_list(struct backend_session *s, const struct stored_filter *f, stored_trace_fn *each,
+                void *user, char **next_cursor)
+{
+    struct shelf_query q;
+    *next_cursor = NULL;
+    if (make_query(f, &q) != ERR_OK)
+        return sql_error(s, ERR_BAD, "that is no cursor of such a page");
+    struct page page = {.s = s,
+                        .filter = f,
+                        .each = each,
+                        .user = user,
+                        .limit = f->limit < 1          ? 1
+                                 : f->limit > PAGE_MAX ? PAGE_MAX
+                                                       : f->limit};
+    int err = read_page(&page, &q);
+    if (err == ERR_OK && page.more && (*next_cursor = print_cursor(&q, &page.last)) == NULL)
+        err = ERR_NOMEM;
+    return err;
+}

@@ -1,0 +1,122 @@
+/* The tables, and every statement that is run on them. */
+#include <stdio.h>
+
+#include "store/sqlite/sqlite.h"
+
+/* Each entry takes the file from that version to the next; what is here is never changed once it
+ * was released. Large texts come last in a row, so that what is before them is read without. */
+static const char *const migrations[] = {
+    "CREATE TABLE meta("
+    " id INTEGER PRIMARY KEY CHECK (id = 1), next_trace INTEGER NOT NULL,"
+    " next_span INTEGER NOT NULL, seed INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES(1, 1, 1, random());"
+
+    "CREATE TABLE trace("
+    " row INTEGER PRIMARY KEY, hash INTEGER NOT NULL, start_time INTEGER NOT NULL,"
+    " end_time INTEGER NOT NULL, span_count INTEGER NOT NULL, calls INTEGER NOT NULL,"
+    " errors INTEGER NOT NULL, running INTEGER NOT NULL, tokens_input INTEGER,"
+    " tokens_output INTEGER, tokens_cache_read INTEGER, cost REAL NOT NULL, ttft_ms REAL,"
+    " ttft_start INTEGER NOT NULL, model_row INTEGER NOT NULL, id TEXT NOT NULL,"
+    " project_id TEXT NOT NULL, user_id TEXT, session_id TEXT, name TEXT, model TEXT,"
+    " models BLOB, tags TEXT, error TEXT, own_error TEXT, metadata TEXT, output TEXT);"
+    "CREATE INDEX trace_hash ON trace(hash);"
+
+    "CREATE TABLE span("
+    " row INTEGER PRIMARY KEY, trace INTEGER NOT NULL, hash INTEGER NOT NULL,"
+    " start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, type INTEGER NOT NULL,"
+    " tokens_input INTEGER, tokens_output INTEGER, tokens_cache_read INTEGER, cost REAL,"
+    " ttft_ms REAL, failed INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, name TEXT, model TEXT,"
+    " error TEXT, metadata TEXT, input TEXT, output TEXT);"
+    "CREATE INDEX span_trace ON span(trace, start_time);"
+    "CREATE INDEX span_hash ON span(hash);"
+
+    /* Traces that are gone, whose spans are to go. */
+    "CREATE TABLE doomed(trace INTEGER PRIMARY KEY);",
+};
+
+const int sql_schema_version = (int)(sizeof(migrations) / sizeof(migrations[0]));
+
+int sql_migrate(struct backend_session *s, int version)
+{
+    int err = ERR_OK;
+    for (int v = version; v < sql_schema_version && err == ERR_OK; v++) {
+        char pragmas[96];
+        err = sql_exec(s, migrations[v]);
+        snprintf(pragmas, sizeof(pragmas), "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                 SERVICE_APPLICATION_ID, v + 1);
+        if (err == ERR_OK)
+            err = sql_exec(s, pragmas);
+    }
+    return err;
+}
+
+#define TRACE_COLUMNS                                                                              \
+    "id, project_id, name, start_time, end_time, metadata, tags, user_id, session_id, output,"     \
+    " span_count, cost, calls, errors, running, tokens_input, tokens_output, tokens_cache_read,"   \
+    " ttft_ms, model, models, error, own_error"
+
+#define SPAN_COLUMNS                                                                               \
+    "s.id, t.id, s.parent, s.name, s.type, s.start_time, s.end_time, s.metadata, s.model,"         \
+    " s.tokens_input, s.tokens_output, s.cost, s.error, s.tokens_cache_read, s.ttft_ms"
+
+const char *const sql_text[SQL_COUNT] = {
+    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_META_GET] = "SELECT next_trace, next_span, seed FROM meta",
+    [SQL_META_SET] = "UPDATE meta SET next_trace = ?1, next_span = ?2",
+
+    [SQL_TRACE_FIND] = "SELECT row, id FROM trace WHERE hash = ?1",
+    [SQL_TRACE_TOTALS] = "SELECT start_time, end_time, span_count, calls, errors, running,"
+                         " tokens_input, tokens_output, tokens_cache_read, cost, ttft_ms,"
+                         " ttft_start, model_row, project_id, user_id, session_id, model, models,"
+                         " error, own_error FROM trace WHERE row = ?1",
+    [SQL_TRACE_ID] = "SELECT id FROM trace WHERE row = ?1",
+    [SQL_TRACE_INSERT] =
+        "INSERT INTO trace VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
+    [SQL_TRACE_UPDATE] =
+        "UPDATE trace SET end_time = ?2, span_count = ?3, calls = ?4, errors = ?5, running = ?6,"
+        " tokens_input = ?7, tokens_output = ?8, tokens_cache_read = ?9, cost = ?10, ttft_ms = ?11,"
+        " ttft_start = ?12, model_row = ?13, model = ?14, models = ?15, error = ?16,"
+        " own_error = ?17, metadata = coalesce(?18, metadata), output = coalesce(?19, output)"
+        " WHERE row = ?1",
+    [SQL_TRACE_BY_ROW] = "SELECT " TRACE_COLUMNS " FROM trace WHERE row = ?1",
+    [SQL_TRACE_SHELF] =
+        "SELECT row, start_time, end_time, errors, tokens_input, tokens_output, cost, ttft_ms,"
+        " project_id, user_id, session_id, name, models, tags,"
+        " error IS NOT NULL OR own_error IS NOT NULL FROM trace ORDER BY row",
+
+    [SQL_TRACE_DELETE] = "DELETE FROM trace WHERE row = ?1",
+
+    [SQL_SPAN_FIND] = "SELECT row, id FROM span WHERE hash = ?1",
+    [SQL_SPAN_STATE] = "SELECT trace, start_time, end_time, type, tokens_input, tokens_output,"
+                       " tokens_cache_read, cost, ttft_ms, model, error FROM span WHERE row = ?1",
+    [SQL_SPAN_INSERT] =
+        "INSERT INTO span VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " ?15, ?16, ?17, ?18, ?19, ?20)",
+    [SQL_SPAN_UPDATE] =
+        "UPDATE span SET end_time = ?2, tokens_input = ?3, tokens_output = ?4,"
+        " tokens_cache_read = ?5, cost = ?6, ttft_ms = ?7, failed = ?8, model = ?9,"
+        " error = ?10, metadata = coalesce(?11, metadata), input = coalesce(?12, input),"
+        " output = coalesce(?13, output) WHERE row = ?1",
+    [SQL_SPAN_BY_ROW] = "SELECT " SPAN_COLUMNS ", s.input, s.output, t.project_id FROM span s"
+                        " JOIN trace t ON t.row = s.trace WHERE s.row = ?1",
+    [SQL_SPANS_OF_TRACE] = "SELECT " SPAN_COLUMNS ", s.input, s.output FROM span s"
+                           " JOIN trace t ON t.row = s.trace WHERE s.trace = ?1"
+                           " ORDER BY s.start_time, s.row",
+    [SQL_SPANS_OF_TRACE_BARE] = "SELECT " SPAN_COLUMNS ", NULL, NULL FROM span s"
+                                " JOIN trace t ON t.row = s.trace WHERE s.trace = ?1"
+                                " ORDER BY s.start_time, s.row",
+
+    [SQL_SPANS_DELETE] = "DELETE FROM span WHERE row IN"
+                         " (SELECT row FROM span WHERE trace = ?1 LIMIT ?2)",
+    [SQL_DOOMED_INSERT] = "INSERT INTO doomed VALUES(?1)",
+    [SQL_DOOMED_FIRST] = "SELECT trace FROM doomed LIMIT 1",
+    [SQL_DOOMED_DELETE] = "DELETE FROM doomed WHERE trace = ?1",
+
+    [SQL_STATS_TOTALS] =
+        "SELECT count(*), coalesce(sum(span_count), 0), coalesce(sum(calls), 0),"
+        " coalesce(sum(errors), 0), sum(tokens_input), sum(tokens_output), sum(tokens_cache_read),"
+        " coalesce(sum(cost), 0), min(start_time), max(start_time) FROM trace"
+        " WHERE (?1 IS NULL OR project_id = ?1) AND start_time >= ?2 AND start_time < ?3",
+};
