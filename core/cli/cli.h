@@ -39,6 +39,7 @@ extern const struct cli_command command_list, command_show, command_spans, comma
     command_doctor, command_config, command_env, command_version, command_help;
 extern const struct cli_command command_run;     /* run.c */
 extern const struct cli_command command_collect; /* collect.c */
+extern const struct cli_command command_serve;   /* serve.c */
 
 /* The whole program behind main(): finds the command and runs it. */
 int cli_main(int argc, char **argv);

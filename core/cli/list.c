@@ -42,7 +42,7 @@ void list_free(struct list *l)
     free(l);
 }
 
-const char *trace_status(const struct trace_row *row)
+const char *trace_row_status(const struct trace_row *row)
 {
     if (row->errors > 0 || row->trace->error != NULL)
         return "error";
@@ -71,7 +71,7 @@ static void add_text(struct list *l, enum paint paint, const char *text, const c
 void list_add(struct list *l, const struct trace_row *row, const struct term *term)
 {
     const struct trace *t = row->trace;
-    const char *status = trace_status(row);
+    const char *status = trace_row_status(row);
     char figure[TEXT_FIGURE_MAX];
     char hex[TRACE_ID_HEX];
     char more[32] = "";
@@ -116,7 +116,7 @@ void trace_row_json(const struct trace_row *row, struct buf *out)
     set_time(o, "end_time", t->end_time);
     if (t->end_time != 0)
         json_set_int(o, "duration_ms", (t->end_time - t->start_time) / NS_PER_MS);
-    json_set_text(o, "status", trace_status(row));
+    json_set_text(o, "status", trace_row_status(row));
     json_set_text(o, "model", row->model);
     if (row->models > 0)
         json_set_int(o, "models", row->models);

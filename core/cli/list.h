@@ -11,7 +11,7 @@ void list_free(struct list *l);
 void list_add(struct list *l, const struct trace_row *row, const struct term *term);
 void list_print(const struct list *l, const struct term *term, struct buf *out);
 /* "running", "error" or "ok". */
-const char *trace_status(const struct trace_row *row);
+const char *trace_row_status(const struct trace_row *row);
 /* The row as one JSON object, without newline. */
 void trace_row_json(const struct trace_row *row, struct buf *out);
 

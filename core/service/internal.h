@@ -10,6 +10,7 @@
 
 #include "service/service.h"
 
+struct assets;
 struct auth;
 struct connections;
 struct events;
@@ -21,6 +22,7 @@ struct pool;
 struct service {
     struct service_settings settings;
     struct backend *backend;
+    const struct assets *assets;
     struct auth *auth;
     struct limit *limit; /* NULL: none */
     struct pool *pool;
@@ -28,6 +30,7 @@ struct service {
     struct events *events;    /* events.c's own */
     atomic_bool stopping;     /* what is new is refused */
     atomic_size_t body_bytes; /* held by all requests together */
+    atomic_size_t running;    /* requests between their first line and their end */
 };
 
 /* ---- The stream behind ROUTE_EVENTS: events.c makes it, connection_stream.c sends it. */

@@ -79,8 +79,8 @@ static void errors_are_one_line(void **state)
 
 static void every_command_has_help(void **state)
 {
-    static const char *const names[] = {"run",    "list", "show",    "spans",   "status", "doctor",
-                                        "config", "env",  "collect", "version", "help"};
+    static const char *const names[] = {"run",    "list", "show",    "spans", "status",  "doctor",
+                                        "config", "env",  "collect", "serve", "version", "help"};
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         char words[64];

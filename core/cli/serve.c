@@ -1,0 +1,119 @@
+/* `llm-tracer serve`: the tracing service, the other end of TRACER_URL. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "cli/cli.h"
+#include "service/service.h"
+
+#define LISTEN_DEFAULT "127.0.0.1:8001"
+
+struct arguments {
+    const char *listen;
+    const char *socket;
+    bool init_tables;
+};
+
+/* The line that programs wait for which start a server on a free port. */
+static void say_ready(void *user, const char *url)
+{
+    (void)user;
+    printf("Listening on %s\n", url);
+    fflush(stdout);
+    if (isatty(STDOUT_FILENO) && strncmp(url, "http", 4) == 0)
+        printf("The dashboard is %s/dashboard, Ctrl-C ends the server.\n", url);
+    fflush(stdout);
+}
+
+static void set_store(struct service_settings *s, const char *data_dir, const struct arguments *a)
+{
+    const char *endpoint = option_text(OPTION_DYNAMODB_ENDPOINT_URL);
+    s->store = (struct backend_settings){
+        .data_dir = data_dir,
+        .traces_table = option_text(OPTION_DYNAMODB_TRACES_TABLE),
+        .spans_table = option_text(OPTION_DYNAMODB_SPANS_TABLE),
+        .endpoint_url = *endpoint != '\0' ? endpoint : NULL,
+        .region = option_text(OPTION_AWS_REGION),
+        .ttl_days = option_int(OPTION_TRACE_TTL_DAYS),
+        .init = a->init_tables,
+    };
+}
+
+static struct service_settings settings_of(const struct arguments *a)
+{
+    return (struct service_settings){
+        .listen = a->listen != NULL || a->socket != NULL ? a->listen : LISTEN_DEFAULT,
+        .socket = a->socket,
+        .keys = option_text(OPTION_API_KEYS),
+        .key_required = option_bool(OPTION_API_KEY_REQUIRED),
+        .default_key = option_text(OPTION_DEFAULT_PROJECT_KEY),
+        .cors_origins = option_text(OPTION_CORS_ORIGINS),
+        .rate_limit = option_int(OPTION_RATE_LIMIT_RPM),
+        .body_max = (size_t)option_int(OPTION_MAX_BODY_MB) * 1024 * 1024,
+        .ready = say_ready,
+    };
+}
+
+static int serve(const struct arguments *a, const char *data_dir)
+{
+    struct service_settings settings = settings_of(a);
+    char *why = NULL;
+    settings.backend = backend_find(option_text(OPTION_STORAGE_TYPE));
+    if (settings.backend == NULL)
+        return cli_error(&command_serve, "this program was built without %s",
+                         option_text(OPTION_STORAGE_TYPE));
+    set_store(&settings, data_dir, a);
+    int err = service_run(&settings, &why);
+    if (err != ERR_OK)
+        cli_error(&command_serve, "%s", why != NULL ? why : err_str(err));
+    free(why);
+    return err == ERR_OK ? CLI_OK : CLI_USAGE;
+}
+
+static int run(int argc, char **argv)
+{
+    struct arguments a = {0};
+    char data_dir[CLI_PATH_MAX] = "";
+    bool fallback = false;
+    const struct cli_option options[] = {
+        {.name = "listen", .type = CLI_TEXT, .value = &a.listen},
+        {.name = "socket", .type = CLI_TEXT, .value = &a.socket},
+        {.name = "init-tables", .type = CLI_FLAG, .value = &a.init_tables},
+    };
+    const char *words[1];
+    int count = cli_parse(&command_serve, argc, argv, options, sizeof(options) / sizeof(options[0]),
+                          words, 0);
+    if (count < 0)
+        return count == CLI_DONE ? CLI_OK : CLI_USAGE;
+    umask(077);
+    log_set_level(LOG_INFO);
+    if (strcmp(option_text(OPTION_STORAGE_TYPE), "sqlite") == 0 &&
+        cli_data_dir(data_dir, sizeof(data_dir), &fallback) != ERR_OK)
+        return cli_error(&command_serve, "no data directory: %s; set TRACER_DATA_DIR to one",
+                         data_dir);
+    return serve(&a, data_dir);
+}
+
+const struct cli_command command_serve = {
+    .name = "serve",
+    .summary = "Runs the tracing service: the HTTP API and the dashboard",
+    .usage = "[--listen ADDRESS:PORT] [--socket PATH] [--init-tables]",
+    .help =
+        "Keeps what programs with TRACER_URL and TRACER_API_KEY send, and shows it in a browser.\n"
+        "Runs until SIGTERM or Ctrl-C, then finishes what it has begun.\n"
+        "\n"
+        "  --listen ADDRESS:PORT  where to listen (127.0.0.1:8001); [::1]:8001 for IPv6, port 0\n"
+        "                         for a free one. Anything but a loopback address needs API_KEYS\n"
+        "  --socket PATH          listens on a Unix socket that only this user can open;\n"
+        "                         with --listen on both\n"
+        "  --init-tables          makes the DynamoDB tables, indexes and TTL that are missing\n"
+        "\n"
+        "Settings come from the environment or the config file; `llm-tracer config` lists them:\n"
+        "API_KEYS, API_KEY_REQUIRED, DEFAULT_PROJECT_KEY, RATE_LIMIT_RPM, CORS_ORIGINS,\n"
+        "MAX_BODY_MB, TRACE_TTL_DAYS, STORAGE_TYPE, DYNAMODB_*, AWS_*, TRACER_DATA_DIR.\n",
+    .run = run,
+};
