@@ -113,8 +113,9 @@ static enum MHD_Result refuse(struct inbound *e)
     bool chunked = header(e, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
     bool waits = header(e, MHD_HTTP_HEADER_EXPECT) != NULL;
     unsigned long long len = length == NULL ? 0 : strtoull(length, NULL, 10);
+    /* Sent when libmicrohttpd calls again: what is answered at once costs the connection. */
     if (len == 0 && !chunked)
-        return process(e);
+        return MHD_YES;
     if (!waits && !chunked && !e->closes && len <= INBOUND_SWALLOW) {
         e->step = INBOUND_SWALLOW_BODY;
         return MHD_YES;
@@ -128,7 +129,6 @@ static enum MHD_Result begin(struct inbound *e, const char *method, const char *
     inbound_check(e, method);
     connection_enter(e->slot, CONNECTION_BODY, CONNECTION_BODY_S, 0);
     e->step = INBOUND_BODY;
-    /* An answer to a request without a body is sent when libmicrohttpd calls again. */
     return e->r.status != 0 ? refuse(e) : MHD_YES;
 }
 
