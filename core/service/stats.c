@@ -85,14 +85,6 @@ static int print_totals(struct buf *out, const struct stored_group *g)
     return err != ERR_OK ? err : print_figure(out, g->cost > 0 ? g->cost : 0);
 }
 
-static int each_total(void *user, const struct stored_group *group)
-{
-    struct printing *p = user;
-    if (p->count++ == 0)
-        p->err = print_totals(p->out, group);
-    return p->err;
-}
-
 /* What the group is of: only what was grouped by is told. */
 static int print_keys(struct buf *out, const struct stored_group *g, unsigned group_by)
 {
@@ -173,6 +165,26 @@ static int print_group(struct buf *out, const struct stored_group *g, unsigned g
     return err != ERR_OK ? err : buf_append_char(out, '}');
 }
 
+/* Percentiles of the whole cannot be made of those of its groups, so they are told with them. */
+static int print_whole(struct buf *out, const struct stored_group *g, bool grouped)
+{
+    int err = print_totals(out, g);
+    if (err != ERR_OK || !grouped)
+        return err;
+    err = buf_append_str(out, ",\"whole\":{");
+    if (err == ERR_OK)
+        err = print_figures(out, g);
+    return err != ERR_OK ? err : buf_append_char(out, '}');
+}
+
+static int each_total(void *user, const struct stored_group *group)
+{
+    struct printing *p = user;
+    if (p->count++ == 0)
+        p->err = print_whole(p->out, group, p->group_by != 0);
+    return p->err;
+}
+
 static int each_group(void *user, const struct stored_group *group)
 {
     struct printing *p = user;
@@ -186,15 +198,16 @@ static int each_group(void *user, const struct stored_group *group)
 void stats_answer(struct request *r, struct backend_session *session)
 {
     const struct api_state *state = r->state;
-    const struct stored_group nothing = {0};
+    const struct stored_group nothing = {
+        .latency_p50_ms = -1, .latency_p95_ms = -1, .ttft_p50_ms = -1, .ttft_p95_ms = -1};
     struct stored_stats whole = state->stats;
-    struct printing total = {.out = &r->answer};
+    struct printing total = {.out = &r->answer, .group_by = state->stats.group_by};
     struct printing groups = {.out = &r->answer, .group_by = state->stats.group_by};
     whole.group_by = 0;
     whole.user_id = (struct text){0};
     int err = r->backend->stats(session, &whole, each_total, &total);
     if (err == ERR_OK && total.count == 0)
-        total.err = print_totals(&r->answer, &nothing);
+        total.err = print_whole(&r->answer, &nothing, total.group_by != 0);
     if (err == ERR_OK && total.err == ERR_OK && groups.group_by != 0) {
         total.err = buf_append_str(&r->answer, ",\"groups\":[");
         if (total.err == ERR_OK)

@@ -88,8 +88,9 @@ enum body_kind {
     BODY_KINDS
 };
 
-/* Largest figures that are taken, so that sums of them stay within their types. */
-#define TOKENS_MAX INT64_C(1000000000000)
+/* Largest figures that are taken: what a JSON number holds exactly (2^53), and what sums of stay
+ * finite. */
+#define TOKENS_MAX INT64_C(9007199254740992)
 #define COST_MAX   1e12
 
 /* Reads the body of one write into `write`: op, fields, derived figures; not project_id, ids that

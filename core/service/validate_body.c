@@ -151,7 +151,8 @@ static int refuse(struct problems *problems, enum problem_kind kind, size_t at)
     return ERR_BAD;
 }
 
-/* Finds the fields; of a name that is there twice the last counts, as in Python. */
+/* Finds the fields; of a name that is there twice the last counts, as in Python. NaN, which Python
+ * writes, is taken for null inside of objects that are kept, and nowhere else. */
 static int find_fields(struct text body, struct scan_value *found, struct problems *problems)
 {
     struct scan s;
@@ -170,6 +171,8 @@ static int find_fields(struct text body, struct scan_value *found, struct proble
         const enum field_name field = field_of(&name);
         if (field < FIELD_COUNT)
             found[field] = value;
+        else if (value.kind == SCAN_NUMBER && !value.clean)
+            return refuse(problems, PROBLEM_JSON, (size_t)(value.text - body.at));
     }
     if (more < 0)
         return refuse(problems, more == ERR_RANGE ? PROBLEM_DEPTH : PROBLEM_JSON,

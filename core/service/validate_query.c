@@ -16,11 +16,11 @@ static void wrong(struct problems *p, const char *name, enum problem_kind kind, 
                         .kind = kind, .field = name, .index = -1, .number = number, .text = text});
 }
 
-/* False: absent (or empty, as forms send what was not filled in). */
+/* False: absent. */
 static bool get(const struct request *r, const char *name, struct text *out)
 {
     *out = text_of(request_query(r, name));
-    return out->at != NULL && out->len > 0;
+    return out->at != NULL;
 }
 
 void query_text(const struct request *r, struct problems *p, const char *name, size_t chars_max,
@@ -33,7 +33,7 @@ void query_text(const struct request *r, struct problems *p, const char *name, s
         wrong(p, name, PROBLEM_UTF8, 0, NULL);
     else if (text.len > chars_max && text_chars(text) > chars_max)
         wrong(p, name, PROBLEM_LONG, (int64_t)chars_max, NULL);
-    else
+    else if (text.len > 0) /* a form sends what was not filled in */
         *out = text;
 }
 
