@@ -1,14 +1,17 @@
-"""The dashboard in a real browser: each browser/*_test.mjs drives Debian's Chromium against the
-built server. Skipped, visibly, where Chromium, node or the npm registry is missing."""
+"""The dashboard: its modules by node alone (browser/*_unit.mjs), and in a real browser, where each
+browser/*_test.mjs drives Debian's Chromium against the built server. Skipped, visibly, where
+Chromium, node or the npm registry is missing."""
 
 import glob
 import os
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 import harness
 
+MODULES = os.path.join(harness.ROOT, "core", "service", "dashboard")
 HERE = os.path.join(harness.HERE, "browser")
 PEERS = os.path.join(harness.CACHE, "browser")
 PACKAGES = {"playwright-core": "1.65.1", "axe-core": "4.14.1"}
@@ -33,6 +36,24 @@ def install():
                               capture_output=True, timeout=300, check=False)
         if done.returncode != 0:
             raise unittest.SkipTest("npm packages could not be installed")
+
+
+class Modules(unittest.TestCase):
+    """A copy of the modules beside a package.json, without which node takes them for CommonJS."""
+
+    def test_without_a_browser(self):
+        if shutil.which("node") is None:
+            raise unittest.SkipTest("node is missing")
+        with tempfile.TemporaryDirectory(prefix="llm-modules-") as folder:
+            for module in glob.glob(os.path.join(MODULES, "*.js")):
+                shutil.copy(module, folder)
+            with open(os.path.join(folder, "package.json"), "w", encoding="utf-8") as f:
+                f.write('{"type": "module"}')
+            tests = sorted(glob.glob(os.path.join(HERE, "*_unit.mjs")))
+            done = subprocess.run(["node", "--test", *tests], timeout=TIMEOUT, check=False,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  env=dict(os.environ, MODULES=folder))
+            self.assertEqual(done.returncode, 0, done.stdout[-6000:])
 
 
 class Dashboard(unittest.TestCase):

@@ -5,11 +5,11 @@ import {el, icon, perFrame, replace, svg} from "./dom.js";
 import {cut} from "./format.js";
 import {bucketLabel, bucketTitle, labelled, spread, steps} from "./chart_scale.js";
 
-const HEIGHT = 190;
 const TOP = 8;
 const BOTTOM = 22;
 const LABEL_ROOM = 118; // right of lines, for their names
 const LABELS_FROM = 430; // px of width
+const CHARACTER = 6.8; // px, of a tick
 const SERIES = 6;
 const MARKERS = [
     (x, y) => `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0-6 0`,
@@ -92,46 +92,46 @@ export class Chart {
 
     geometry() {
         const width = Math.max(200, this.plot.clientWidth);
+        const height = Math.max(120, this.plot.clientHeight);
         const {times, series} = this.data;
         const sums = times.map((_, i) => this.kind === "columns"
             ? series.reduce((sum, s) => sum + (s.values[i] ?? 0), 0)
             : Math.max(0, ...series.map((s) => s.values[i] ?? 0)));
         const ticks = this.stepsOf(Math.max(0, ...sums));
         const labels = ticks.map((v) => this.format(v).replace(/\.0+(?!\d)/, ""));
-        const left = 10 + Math.max(...labels.map((l) => l.length)) * 6.6;
+        const left = 10 + Math.max(...labels.map((l) => l.length)) * CHARACTER;
         const right = this.kind === "lines" && width >= LABELS_FROM && series.length > 1 ? LABEL_ROOM : 8;
         const room = width - left - right;
         const band = room / Math.max(1, times.length);
         const max = ticks.at(-1);
-        return {width, left, right, room, band, ticks, labels,
-                x: (i) => left + band * (i + 0.5), y: (v) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - v / max)};
+        return {width, height, base: height - BOTTOM, left, right, room, band, ticks, labels,
+                x: (i) => left + band * (i + 0.5), y: (v) => TOP + (height - TOP - BOTTOM) * (1 - v / max)};
     }
 
     draw() {
         if (this.asTable || !this.plot.isConnected) return;
         const g = this.g = this.geometry();
         const {times, width: bucket} = this.data;
-        const base = HEIGHT - BOTTOM;
         const axis = g.ticks.map((v, i) => [
             svg("path", {class: i ? "grid" : "grid zero", d: `M${g.left} ${Math.round(g.y(v)) + 0.5}H${g.width - g.right}`}),
             svg("text", {class: "tick", x: g.left - 6, y: g.y(v) + 4, "text-anchor": "end"}, g.labels[i])]);
         const names = labelled(times.length, g.room).map((i) =>
-            svg("text", {class: "tick", x: Math.max(g.left + 8, Math.min(g.x(i), g.width - 22)), y: base + 15, "text-anchor": "middle"}, bucketLabel(times[i], bucket)));
+            svg("text", {class: "tick", x: Math.max(g.left + 8, Math.min(g.x(i), g.width - 22)), y: g.base + 15, "text-anchor": "middle"}, bucketLabel(times[i], bucket)));
         this.cursor = svg("path", {class: "cursor", d: ""});
-        replace(this.plot, svg("svg", {width: g.width, height: HEIGHT, "aria-hidden": "true", focusable: "false"},
+        replace(this.plot, svg("svg", {width: g.width, height: g.height, "aria-hidden": "true", focusable: "false"},
                                this.kind === "columns" ? patterns(this.prefix) : null, axis, names, this.cursor,
-                               this.kind === "columns" ? this.columns(g, base) : this.lines(g)));
+                               this.kind === "columns" ? this.columns(g) : this.lines(g)));
         this.show(this.at);
     }
 
-    columns(g, base) {
+    columns(g) {
         const wide = Math.max(1, Math.min(34, g.band * 0.72));
         return this.data.times.map((_, i) => {
             let sum = 0;
             return this.data.series.map((s, k) => {
                 const value = s.values[i] ?? 0;
                 if (value <= 0) return null;
-                const bottom = Math.min(base, g.y(sum));
+                const bottom = Math.min(g.base, g.y(sum));
                 sum += value;
                 const top = g.y(sum);
                 return svg("rect", {class: `column series-${(k % SERIES) + 1}`, x: g.x(i) - wide / 2, y: top, width: wide,
@@ -166,7 +166,7 @@ export class Chart {
                        svg("path", {class: "marker", d: points.join("")}));
         });
         if (g.right < LABEL_ROOM) return drawn;
-        spread(ends, 14, TOP + 6, HEIGHT - BOTTOM);
+        spread(ends, 15, TOP + 6, g.base);
         return [drawn, ends.map((e) => svg("text", {class: `end-label series-${(e.k % SERIES) + 1}`, x: g.width - LABEL_ROOM + 8, y: e.y + 4}, cut(e.name, 17)))];
     }
 
@@ -208,7 +208,7 @@ export class Chart {
             return;
         }
         const x = this.g.x(at);
-        this.cursor?.setAttribute("d", `M${Math.round(x) + 0.5} ${TOP}V${HEIGHT - BOTTOM}`);
+        this.cursor?.setAttribute("d", `M${Math.round(x) + 0.5} ${TOP}V${this.g.base}`);
         const known = series.map((s, k) => ({k, name: s.name, value: s.values[at]})).filter((s) => s.value !== null && s.value !== undefined);
         const rows = this.kind === "columns" ? known.filter((s) => s.value > 0) : known;
         const sum = this.kind === "columns" && rows.length > 1 ? rows.reduce((a, s) => a + s.value, 0) : null;
