@@ -6,6 +6,7 @@ import {bytes, cut, plural} from "./format.js";
 import {conversationOf, isSystem, plainText} from "./conversation_model.js";
 import {copyText, shown, textBlock} from "./conversation_text.js";
 import {jsonView} from "./json_view.js";
+import {isObject} from "./span_facts.js";
 
 const LAST_SHOWN = 12; // messages of a long history that are shown at first
 const STEP = 40;
@@ -185,8 +186,9 @@ function section(title, ...children) {
 }
 
 function nothing(span) {
-    if (span.end_time === null && span.output_data === null) return "Nothing yet: it is running.";
-    return "Nothing was said, or content is not kept (TRACER_CAPTURE_CONTENT=metadata).";
+    if (!span.end_time && !span.output_data) return "Nothing yet: it is running.";
+    return isObject(span.metadata) && "capture" in span.metadata
+        ? "Nothing was said, or content is not kept (TRACER_CAPTURE_CONTENT=metadata)." : "It has neither input nor output.";
 }
 
 /** Fills root with what went in and what came out of a span. */
@@ -201,7 +203,7 @@ export function showConversation(root, span) {
         section("Output", output.length > 0 ? history(output) : null),
         membersView(output.length > 0 ? "More output" : "Output", said.output),
     ].filter((view) => view !== null);
-    const pending = span.end_time === null && output.length === 0 && said.output === null && views.length > 0;
+    const pending = !span.end_time && output.length === 0 && said.output === null && views.length > 0;
     replace(root, views.length > 0 ? views : el("p", {class: "muted"}, nothing(span)),
             pending ? el("p", {class: "muted pending"}, icon("running"), " Waiting for the answer…") : null);
 }

@@ -18,9 +18,10 @@ function source(name) {
     return name === null ? null : SOURCES[name] ?? shown(name);
 }
 
+// A name in small letters is a part of what stands above.
 function row(name, value) {
     if (value === null || value === undefined || value === UNKNOWN || value === "") return null;
-    return el("div", {class: "fact"}, el("dt", {}, name), el("dd", {}, value));
+    return el("div", {class: /^[a-z]/.test(name) ? "fact fact-part" : "fact"}, el("dt", {}, name), el("dd", {}, value));
 }
 
 function group(title, ...rows) {

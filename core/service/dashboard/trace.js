@@ -2,6 +2,7 @@
 // it (over it, as a sheet, on a narrow screen).
 
 import {debounce, el, emptyState, errorState, replace, skeleton} from "./dom.js";
+import {duration} from "./format.js";
 import {go, pathOf} from "./router.js";
 import {service, setLive} from "./shell.js";
 import {SpanPanel} from "./span_panel.js";
@@ -28,7 +29,7 @@ class TracePage {
         this.#chosen = request.query.get("span");
         this.head = el("header", {class: "trace-head"});
         this.tree = new SpanTree({open: (id, how) => this.#open(id, how), active: (id) => this.#follow(id),
-                                  changed: () => this.tools?.update()});
+                                  changed: () => this.tools?.update(), grown: (ms) => this.#grown(ms)});
         this.tools = treeTools(this.tree, () => this.#data?.tree ?? null);
         this.panel = new SpanPanel({onClose: () => this.close(), context: (id) => this.#context(id)});
         this.sheet = el("dialog", {class: "sheet", "aria-label": "Span"});
@@ -91,6 +92,11 @@ class TracePage {
         this.#open((call ?? nodes[0]).id, {keep: true});
     }
 
+    #grown(ms) {
+        const place = this.head.querySelector(".trace-duration");
+        if (place !== null && !this.#data.trace.end_time) place.textContent = duration(ms);
+    }
+
     #context(id) {
         return {node: this.#data?.tree.byId.get(id) ?? null, spans: this.#data?.spans ?? []};
     }
@@ -100,8 +106,8 @@ class TracePage {
         this.#chosen = id;
         this.#closedByHand = false;
         this.tree.select(id);
-        this.#place();
         if (!same) this.panel.load(id);
+        this.#place();
         if (focus && !NARROW.matches) this.panel.body.focus({preventScroll: true});
         if (!keep) go(pathOf("trace", this.#id), {span: id}, {replace: true});
     }

@@ -25,7 +25,8 @@ function figures(trace, tree) {
     const {total} = tree;
     const known = total.tokensInput !== null || total.tokensOutput !== null;
     return el("dl", {class: "trace-figures"},
-        figure("Duration", duration(numberOf(trace.duration_ms) ?? (trace.end_time ? tree.end - tree.start : null))),
+        el("div", {class: "trace-figure"}, el("dt", {}, "Duration"), el("dd", {class: "trace-duration"},
+            duration(numberOf(trace.duration_ms) ?? (trace.end_time ? tree.end - tree.start : null)))),
         trace.ttft_ms === null || trace.ttft_ms === undefined ? null : figure("TTFT", duration(trace.ttft_ms)),
         figure("Calls", count(total.calls)), figure("Spans", count(tree.nodes.length)),
         known ? figure("Tokens", `${compact(total.tokensInput)} → ${compact(total.tokensOutput)}`,

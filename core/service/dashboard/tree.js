@@ -9,6 +9,7 @@ import {closedBelow, findNodes, reveal, visibleNodes} from "./trace_tree.js";
 import {axisEnd} from "./waterfall_scale.js";
 
 const OVERSCAN = 8; // rows
+const SHIFT_FROM = 4; // levels of indent that stay
 const TICK_MS = 200; // between two growths of running bars
 
 const HEADS = [["tree-name", "Span"], ["tree-figure tree-duration", "Time"], ["tree-figure tree-self", "Self"],
@@ -26,7 +27,8 @@ export class SpanTree {
     #now = 0;
     #timer = 0;
 
-    /** on: {open(id, {focus}), active(id), changed()}: a span is chosen, keys moved to it, rows came or went. */
+    /** on: {open(id, {focus}), active(id), changed()}: a span is chosen, keys moved to it, rows came or went;
+     *  grown(ms): the trace runs and is that long by now. */
     constructor(on) {
         this.#on = on;
         this.axis = new TimeAxis(() => this.#redraw());
@@ -83,6 +85,7 @@ export class SpanTree {
     #tick() {
         if (document.hidden) return;
         this.#grow();
+        this.#on.grown?.(this.#now);
         if (this.axis.fitted) {
             this.#drawAxis();
             for (const [position, row] of this.#rows) this.#growRow(row, this.#shown[position]);
@@ -153,7 +156,17 @@ export class SpanTree {
             this.#rows.set(position, row);
             this.body.append(row);
         }
+        this.#shiftIndents();
         this.#pointAtActive();
+    }
+
+    // Where all rows in view are deep, their indents start at the least deep one.
+    #shiftIndents() {
+        const first = Math.floor(this.element.scrollTop / this.#rowHeight);
+        const count = Math.ceil(this.element.clientHeight / this.#rowHeight);
+        let least = Infinity;
+        for (const node of this.#shown.slice(first, first + count)) least = Math.min(least, node.depth);
+        this.element.style.setProperty("--base", least > SHIFT_FROM && least < Infinity ? least - SHIFT_FROM : 0);
     }
 
     #state(position) {

@@ -6,7 +6,7 @@ import {shown} from "./conversation_text.js";
 import {counts, durationOf, numberOf, spanFacts} from "./span_facts.js";
 import {drawBar} from "./waterfall.js";
 
-const DEEPEST = 24; // levels that are indented; a deeper one says its level
+const DEEP = 12; // a level from which it is told in figures too
 
 const STATUS = {error: "Error", running: "Running", partial: "Partial"};
 
@@ -34,8 +34,8 @@ function nameCell(node, {closed, matches}) {
     const toggle = node.children.length === 0 ? el("span", {class: "toggle"})
         : el("span", {class: open ? "toggle open" : "toggle", "aria-hidden": "true", dataset: {toggle: "1"}}, icon("right"));
     const name = shown(cut(span.name || "(no name)", 300));
-    return el("div", {class: "tree-name", role: "gridcell", style: {"--depth": Math.min(node.depth, DEEPEST)}},
-              toggle, node.depth > DEEPEST ? el("span", {class: "level"}, `level ${node.depth + 1}`) : null,
+    return el("div", {class: "tree-name", role: "gridcell", style: {"--depth": node.depth}},
+              toggle, node.depth >= DEEP ? el("span", {class: "level", title: `Level ${node.depth + 1}`}, node.depth + 1) : null,
               el("span", {class: `kind kind-${span.span_type}`}, span.span_type),
               el("span", {class: matches.has(node.id) ? "name match" : "name", title: name}, name),
               showsModel(span) ? el("span", {class: "model"}, shown(cut(span.model, 80))) : null,

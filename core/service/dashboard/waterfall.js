@@ -7,7 +7,7 @@ import {numberOf} from "./span_facts.js";
 import {barOf, clampView, fitView, panView, placeOf, tickLabel, ticksOf, zoomView} from "./waterfall_scale.js";
 
 const percent = (share) => `${(share * 100).toFixed(4)}%`;
-const TICK_WIDTH = 72; // px, at least
+const TICK_WIDTH = 62; // px, at least
 
 /** Fills a row's time cell. now: ms since the trace's start, where running bars end. */
 export function drawBar(cell, node, {view, start, now}) {
@@ -26,7 +26,7 @@ export function drawBar(cell, node, {view, start, now}) {
     const first = numberOf(node.span.metadata?.ttft_ms);
     const at = first === null ? NaN : placeOf(view, from + first);
     replace(cell, shape, at >= 0 && at <= 1 && first > 0 && from + first <= to
-        ? el("div", {class: "ttft", style: {left: percent(at)}}) : null);
+        ? el("div", {class: "ttft", title: `First content after ${duration(first)}`, style: {left: percent(at)}}) : null);
 }
 
 /** The axis over the bars, and what of the trace it shows. */
@@ -125,7 +125,7 @@ export class TimeAxis {
 
     /** Draws the ticks; gives the properties by which rows draw their lines. */
     draw(width) {
-        const ticks = ticksOf(this.view, Math.max(2, Math.floor(width / TICK_WIDTH)));
+        const ticks = ticksOf(this.view, Math.max(3, Math.floor(width / TICK_WIDTH)));
         const step = ticks.length > 1 ? ticks[1] - ticks[0] : this.view.to - this.view.from;
         replace(this.ticks, ticks.map((time) => ({time, at: placeOf(this.view, time)})).filter(({at}) => at < 0.97)
             .map(({time, at}) => el("span", {class: "axis-tick", style: {left: percent(at)}}, tickLabel(time, step))));

@@ -3,7 +3,8 @@
 
 const SHORTEST = 0.01; // ms that the whole width may show
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 15000, 30000, 60000,
-    120000, 300000, 600000, 1800000, 3600000, 7200000, 21600000, 43200000, 86400000];
+    120000, 180000, 300000, 600000, 1200000, 1800000, 3600000, 7200000, 10800000, 21600000, 43200000,
+    86400000];
 
 /** Everything, with a little room at the end for what is written there. */
 export function fitView(length) {
