@@ -138,18 +138,17 @@ static void read_object(struct reading *r, const struct scan_value *value, struc
     keep(r, &printed, err, out);
 }
 
-/* Prints the tags that stay; *seen counts all. */
+/* Prints the tags that stay. */
 static int print_tags(struct reading *r, const struct scan_value *value, struct buf *printed)
 {
     struct scan_value tag;
     struct scan s;
-    int more = scan_open(&s, value->text, value->len);
+    bool more = scan_open(&s, value->text, value->len) == ERR_OK;
     int err = buf_append_char(printed, '[');
-    for (r->index = 0; more == ERR_OK && scan_element(&s, &tag) == 1; r->index++) {
+    for (r->index = 0; more && scan_element(&s, &tag) == 1; r->index++) {
         struct text text;
-        if (r->index == STORED_TAGS_MAX)
-            break;
-        if (!take_text(r, &tag, &text) || text_is_blank(text))
+        more = r->index < STORED_TAGS_MAX;
+        if (!more || !take_text(r, &tag, &text) || text_is_blank(text))
             continue;
         text = text_cut(text, TAG_CHARS);
         if (err == ERR_OK && printed->len > 1)
@@ -157,9 +156,8 @@ static int print_tags(struct reading *r, const struct scan_value *value, struct 
         if (err == ERR_OK)
             err = json_quote(printed, text.at, text.len);
     }
-    const bool too_many = r->index == STORED_TAGS_MAX && scan_element(&s, &tag) == 1;
     r->index = -1;
-    if (too_many)
+    if (!more)
         field_wrong(r, PROBLEM_ITEMS, STORED_TAGS_MAX);
     return err != ERR_OK ? err : buf_append_char(printed, ']');
 }
@@ -190,6 +188,8 @@ static void read_tokens(struct reading *r, const struct scan_value *value, int64
         field_wrong(r, PROBLEM_GREATEST, TOKENS_MAX);
     else if (!scan_int(value, &whole))
         field_wrong(r, PROBLEM_FRACTION, 0);
+    else if (whole > TOKENS_MAX) /* by less than a double tells apart */
+        field_wrong(r, PROBLEM_GREATEST, TOKENS_MAX);
     else
         *out = whole;
 }
