@@ -1,0 +1,125 @@
+/* Deadlines and the choice of whom to end, over socket pairs. */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "service/connection.h"
+#include "unit/cmocka_all.h"
+
+#define COUNT 4
+
+static int ends[COUNT][2];
+
+static struct connections *make(size_t max)
+{
+    struct connections *c = connections_new(max, 1024);
+    assert_non_null(c);
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends[i]), 0);
+    return c;
+}
+
+static void release(struct connections *c)
+{
+    for (int i = 0; i < COUNT; i++) {
+        connections_close(c, ends[i][0]);
+        close(ends[i][0]);
+        close(ends[i][1]);
+    }
+    connections_free(c);
+}
+
+static bool is_shut(int i)
+{
+    char byte;
+    return recv(ends[i][1], &byte, 1, 0) == 0;
+}
+
+static void overdue_ones_are_shut(void **state)
+{
+    (void)state;
+    struct connections *c = make(10);
+    struct connection *slot[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        slot[i] = connections_open(c, ends[i][0], 1, true);
+    int64_t now = clock_boot_ns();
+    connection_enter(slot[0], CONNECTION_HEAD, 1, 0);
+    connection_enter(slot[1], CONNECTION_BODY, 1, CONNECTION_RATE * 10); /* ten seconds more */
+    connection_enter(slot[2], CONNECTION_WORK, 0, 0);
+    connections_reap(c, now);
+    assert_false(is_shut(0));
+    connections_reap(c, now + 5 * NS_PER_SEC);
+    assert_true(is_shut(0));
+    assert_false(is_shut(1));
+    connection_progress(slot[1], CONNECTION_RATE * 20);
+    connections_reap(c, now + 20 * NS_PER_SEC);
+    assert_false(is_shut(1));
+    connections_reap(c, now + 40 * NS_PER_SEC);
+    assert_true(is_shut(1));
+    connections_reap(c, now + 3600 * NS_PER_SEC);
+    assert_false(is_shut(2)); /* it is worked on */
+    assert_true(is_shut(3));  /* it has been idle for too long */
+    release(c);
+}
+
+static void longest_idle_goes_first(void **state)
+{
+    (void)state;
+    struct connections *c = make(COUNT);
+    struct connection *slot[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        slot[i] = connections_open(c, ends[i][0], 1, false);
+    assert_false(connections_are_many(c));
+    connection_enter(slot[0], CONNECTION_WORK, 0, 0);
+    connection_enter(slot[1], CONNECTION_IDLE, 10, 0); /* began again */
+    assert_true(connections_evict(c));
+    assert_true(is_shut(2));
+    assert_true(connections_evict(c));
+    assert_true(is_shut(3));
+    assert_true(connections_evict(c));
+    assert_true(is_shut(1));
+    assert_false(is_shut(0));
+    release(c);
+}
+
+static void room_is_bounded(void **state)
+{
+    (void)state;
+    struct connections *c = make(1);
+    assert_non_null(connections_open(c, ends[0][0], 1, false));
+    assert_false(connections_are_many(c));
+    assert_non_null(connections_open(c, ends[1][0], 1, false));
+    assert_true(connections_are_many(c));
+    connections_close(c, ends[1][0]);
+    connections_close(c, ends[1][0]); /* twice counts once */
+    assert_false(connections_are_many(c));
+    assert_null(connections_open(c, 1024, 1, false));
+    assert_null(connections_open(c, -1, 1, false));
+    release(c);
+}
+
+static void closed_ones_are_left_alone(void **state)
+{
+    (void)state;
+    struct connections *c = make(10);
+    assert_non_null(connections_open(c, ends[0][0], 1, false));
+    connections_close(c, ends[0][0]);
+    connections_reap(c, INT64_MAX - 1);
+    connections_end_idle(c);
+    assert_false(connections_evict(c));
+    assert_false(is_shut(0));
+    assert_non_null(connections_open(c, ends[1][0], 1, false));
+    connections_end_idle(c);
+    assert_true(is_shut(1));
+    release(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(overdue_ones_are_shut),
+        cmocka_unit_test(longest_idle_goes_first),
+        cmocka_unit_test(room_is_bounded),
+        cmocka_unit_test(closed_ones_are_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
