@@ -181,11 +181,13 @@ class Server:
     """env: settings; arguments: more words; listen: None to leave it to arguments or env."""
 
     def __init__(self, env=None, arguments=(), data=None, listen="127.0.0.1:0", prefix=(),
-                 keep_data=False, ready=True, **popen):
+                 ready=True, **popen):
         self.dir = tempfile.mkdtemp(prefix="llm-serve-")
         self.data = data or os.path.join(self.dir, "data")
         self.log = os.path.join(self.dir, "log")
-        self.env = environment({"TRACER_DATA_DIR": self.data, "HOME": self.dir})
+        # The tests' times stand still, in a past that grows.
+        self.env = environment({"TRACER_DATA_DIR": self.data, "HOME": self.dir,
+                                "TRACE_TTL_DAYS": "36500"})
         self.env.update(env or {})
         words = [*prefix, harness.PROGRAM, "serve"]
         words += ["--listen", listen] if listen else []
@@ -289,11 +291,12 @@ def refusal(env=None, arguments=(), listen="127.0.0.1:0", seconds=20):
     """Runs serve with settings that it has to refuse: (exit code, what it said)."""
     server = Server(env, arguments, listen=listen, ready=False)
     try:
-        code = server.process.wait(timeout=seconds)
-        return code, server.said().decode(errors="replace")
-    except subprocess.TimeoutExpired:
-        server.kill()
-        raise AssertionError(f"not refused; it said {server.said()!r}") from None
+        harness.wait_for(lambda: server.process.poll() is not None or b"Listening on" in
+                         server.said(), seconds, "it starts or is refused")
+        if server.process.poll() is None:
+            server.kill()
+            raise AssertionError(f"not refused; it said {server.said()!r}")
+        return server.process.returncode, server.said().decode(errors="replace")
     finally:
         shutil.rmtree(server.dir, ignore_errors=True)
 
