@@ -20,8 +20,13 @@ function detailText(detail) {
 }
 
 const TITLES = {
-    401: "A key is needed", 403: "Not allowed", 404: "Not found", 422: "The service did not understand that",
-    429: "Too many requests", 503: "The service is busy", 507: "The service's disk is full",
+    401: "A key is needed",
+    403: "Not allowed",
+    404: "Not found",
+    422: "The service did not understand that",
+    429: "Too many requests",
+    503: "The service is busy",
+    507: "The service's disk is full",
 };
 
 async function failure(response) {
@@ -31,14 +36,18 @@ async function failure(response) {
     } catch {
         // Something between us and the service answered; its text is of no use.
     }
-    return new ApiError(response.status, detail || `The service answered ${response.status}.`,
-                        TITLES[response.status] ?? "The service failed");
+    return new ApiError(
+        response.status,
+        detail || `The service answered ${response.status}.`,
+        TITLES[response.status] ?? "The service failed",
+    );
 }
 
 function urlOf(path, query) {
     const url = new URL(path.replace(/^\//, ""), BASE);
     for (const [name, value] of Object.entries(query ?? {}))
-        if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
+        if (value !== null && value !== undefined && value !== "")
+            url.searchParams.set(name, value);
     return url;
 }
 
@@ -48,8 +57,13 @@ async function send(path, query, options) {
     if (key) headers["X-API-Key"] = key;
     let response;
     try {
-        response = await fetch(urlOf(path, query), {headers, signal: options.signal, cache: "no-store",
-                                                    credentials: "omit", redirect: "error"});
+        response = await fetch(urlOf(path, query), {
+            headers,
+            signal: options.signal,
+            cache: "no-store",
+            credentials: "omit",
+            redirect: "error",
+        });
     } catch (error) {
         if (error.name === "AbortError") throw error;
         throw new ApiError(0, "The service cannot be reached. Is it running?", "No connection");
@@ -76,7 +90,9 @@ export function pages(path, query, {signal} = {}) {
     let cursor = null;
     let ended = false;
     return {
-        get ended() { return ended; },
+        get ended() {
+            return ended;
+        },
         async next() {
             if (ended) return null;
             const answer = await get(path, {...query, cursor}, {signal});
@@ -131,7 +147,14 @@ async function readEvents(query, each, opened, signal) {
 function pause(ms, signal) {
     return new Promise((resolve) => {
         const timer = setTimeout(resolve, ms);
-        signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, {once: true});
+        signal.addEventListener(
+            "abort",
+            () => {
+                clearTimeout(timer);
+                resolve();
+            },
+            {once: true},
+        );
     });
 }
 
@@ -146,16 +169,24 @@ export async function follow({each, state = () => {}, back = () => {}, traceId =
     while (!signal.aborted) {
         state("connecting");
         try {
-            await readEvents({trace_id: traceId}, each, () => {
-                wait = 500;
-                state("live");
-                if (before) back();
-                before = true;
-            }, signal);
+            await readEvents(
+                {trace_id: traceId},
+                each,
+                () => {
+                    wait = 500;
+                    state("live");
+                    if (before) back();
+                    before = true;
+                },
+                signal,
+            );
         } catch (error) {
             if (signal.aborted) return;
             // 401: the key form is open and the page starts again with the key; 404, 501: none there.
-            if ([401, 403, 404, 501].includes(error.status)) { state("off"); return; }
+            if ([401, 403, 404, 501].includes(error.status)) {
+                state("off");
+                return;
+            }
         }
         if (signal.aborted) return;
         state("off");

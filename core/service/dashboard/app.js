@@ -26,7 +26,10 @@ function onChange(change) {
     if (change.error) {
         if (change.error.status === 401 || change.error.status === 400) return; // the key form is there
         if (!change.error.title) console.error(change.error);
-        replace(change.mount, errorState(change.error, () => reload()));
+        replace(
+            change.mount,
+            errorState(change.error, () => reload()),
+        );
     }
 }
 

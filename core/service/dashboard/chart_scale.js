@@ -7,7 +7,8 @@ export function steps(max, wanted = 4) {
     const power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 2.5, 5, 10].find((n) => n * power >= rough * 0.999) * power;
     const all = [];
-    for (let i = 0; i * step < max * 1.0001 || i < 2; i++) all.push(Number((i * step).toPrecision(12)));
+    for (let i = 0; i * step < max * 1.0001 || i < 2; i++)
+        all.push(Number((i * step).toPrecision(12)));
     if (all.at(-1) < max) all.push(Number((all.length * step).toPrecision(12)));
     return all;
 }
@@ -32,9 +33,20 @@ export function bucketTimes(from, to, width, most = 1000) {
 }
 
 const hour = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
-const dayHour = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", hour: "2-digit", minute: "2-digit"});
+const dayHour = new Intl.DateTimeFormat("en-GB", {
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+});
 const day = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", timeZone: "UTC"});
-const wholeDay = new Intl.DateTimeFormat("en-GB", {weekday: "short", day: "numeric", month: "short", year: "numeric", timeZone: "UTC"});
+const wholeDay = new Intl.DateTimeFormat("en-GB", {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+    timeZone: "UTC",
+});
 
 /** A bucket's name on the axis; days are those of UTC, hours those of the person's clock. */
 export function bucketLabel(at, width) {
@@ -42,7 +54,9 @@ export function bucketLabel(at, width) {
 }
 
 export function bucketTitle(at, width) {
-    return width >= DAY ? wholeDay.format(at) + " (UTC)" : `${dayHour.format(at)}–${hour.format(at + width)}`;
+    return width >= DAY
+        ? wholeDay.format(at) + " (UTC)"
+        : `${dayHour.format(at)}–${hour.format(at + width)}`;
 }
 
 /** Which buckets get a label, so that labels of this width do not touch. */

@@ -4,7 +4,10 @@ export const UNKNOWN = "–";
 const absent = (v) => v === null || v === undefined || Number.isNaN(v);
 
 function fixed(value, digits) {
-    return value.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
+    return value.toLocaleString("en-US", {
+        minimumFractionDigits: digits,
+        maximumFractionDigits: digits,
+    });
 }
 
 /** 0.4 ms, 31 ms, 1.34 s, 2 m 05 s, 3 h 04 m, 2 d 3 h. */
@@ -30,7 +33,11 @@ export function count(n) {
 /** 999, 1.2K, 34K, 1.2M */
 export function compact(n) {
     if (absent(n)) return UNKNOWN;
-    for (const [unit, letter] of [[1e9, "B"], [1e6, "M"], [1e3, "K"]])
+    for (const [unit, letter] of [
+        [1e9, "B"],
+        [1e6, "M"],
+        [1e3, "K"],
+    ])
         if (Math.abs(n) >= unit * 0.9995) {
             const v = n / unit;
             return fixed(v, v < 9.95 ? 1 : 0) + letter;
@@ -59,7 +66,11 @@ export function percent(part, whole) {
 export function bytes(n) {
     if (absent(n)) return UNKNOWN;
     if (n < 1000) return n + " B";
-    for (const [unit, name] of [[1e9, "GB"], [1e6, "MB"], [1e3, "KB"]])
+    for (const [unit, name] of [
+        [1e9, "GB"],
+        [1e6, "MB"],
+        [1e3, "KB"],
+    ])
         if (n >= unit) return fixed(n / unit, n / unit < 9.95 ? 1 : 0) + " " + name;
     return n + " B";
 }

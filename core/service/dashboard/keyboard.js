@@ -33,7 +33,11 @@ function onKey(event) {
     const name = nameOf(event);
     if (isTyping(event.target) && name !== "esc") return;
     // Enter and space belong to whatever has the focus.
-    if ((name === "enter" || name === " ") && event.target.closest?.("a, button, summary, [role=button]")) return;
+    if (
+        (name === "enter" || name === " ") &&
+        event.target.closest?.("a, button, summary, [role=button]")
+    )
+        return;
     const full = prefix ? `${prefix} ${name}` : name;
     prefix = "";
     clearTimeout(prefixTimer);
@@ -42,7 +46,9 @@ function onKey(event) {
         if (known.run(event) !== false) event.preventDefault();
     } else if ([...pageKeys(), ...GLOBAL].some((k) => k.key.startsWith(full + " "))) {
         prefix = full;
-        prefixTimer = setTimeout(() => { prefix = ""; }, 1200);
+        prefixTimer = setTimeout(() => {
+            prefix = "";
+        }, 1200);
     }
 }
 
@@ -52,22 +58,57 @@ export function startKeys() {
 
 function list(title, keys) {
     if (keys.length === 0) return null;
-    return el("section", {}, el("h3", {}, title), el("dl", {class: "key-list"}, keys.map((k) =>
-        el("div", {}, el("dt", {}, k.key.split(" ").map((part) => el("kbd", {}, part))), el("dd", {}, k.text)))));
+    return el(
+        "section",
+        {},
+        el("h3", {}, title),
+        el(
+            "dl",
+            {class: "key-list"},
+            keys.map((k) =>
+                el(
+                    "div",
+                    {},
+                    el(
+                        "dt",
+                        {},
+                        k.key.split(" ").map((part) => el("kbd", {}, part)),
+                    ),
+                    el("dd", {}, k.text),
+                ),
+            ),
+        ),
+    );
 }
 
 export function showHelp() {
     const before = document.activeElement;
     const dialog = el("dialog", {class: "dialog help-dialog", "aria-labelledby": "help-title"});
-    replace(dialog, el("h2", {id: "help-title"}, "Keyboard"),
-            list("This page", pageKeys().filter((k) => k.text)), list("Everywhere", GLOBAL),
-            el("div", {class: "form-end"}, el("button", {type: "button", class: "button", autofocus: true,
-                                                         onclick: () => dialog.close()}, "Close")));
+    replace(
+        dialog,
+        el("h2", {id: "help-title"}, "Keyboard"),
+        list(
+            "This page",
+            pageKeys().filter((k) => k.text),
+        ),
+        list("Everywhere", GLOBAL),
+        el(
+            "div",
+            {class: "form-end"},
+            el(
+                "button",
+                {type: "button", class: "button", autofocus: true, onclick: () => dialog.close()},
+                "Close",
+            ),
+        ),
+    );
     dialog.addEventListener("close", () => {
         dialog.remove();
         before?.focus?.();
     });
-    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.addEventListener("click", (event) => {
+        if (event.target === dialog) dialog.close();
+    });
     document.body.append(dialog);
     dialog.showModal();
 }

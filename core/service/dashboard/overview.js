@@ -14,59 +14,189 @@ const USUAL = "7d";
 const AGAIN_MS = 30000;
 
 function rangeQuery(range) {
-    return range.id === "custom" ? {from: range.from, to: range.to} : {range: range.id === "all" ? null : range.id};
+    return range.id === "custom"
+        ? {from: range.from, to: range.to}
+        : {range: range.id === "all" ? null : range.id};
 }
 
 function tile(label, figure, ...below) {
-    return el("div", {class: "tile"}, el("dt", {}, label), el("dd", {}, el("span", {class: "figure"}, figure), el("span", {class: "below muted"}, below)));
+    return el(
+        "div",
+        {class: "tile"},
+        el("dt", {}, label),
+        el(
+            "dd",
+            {},
+            el("span", {class: "figure"}, figure),
+            el("span", {class: "below muted"}, below),
+        ),
+    );
 }
 
 function tiles(data, range) {
     const t = data.totals;
-    const link = (text, query) => el("a", {href: href("/traces", {...rangeQuery(range), ...query})}, text);
-    const cached = t.tokens_input > 0 && t.tokens_cache_read > 0 && el("div", {}, `${percent(t.tokens_cache_read, t.tokens_input)} of input cached`);
-    return el("dl", {class: "tiles"},
+    const link = (text, query) =>
+        el("a", {href: href("/traces", {...rangeQuery(range), ...query})}, text);
+    const cached =
+        t.tokens_input > 0 &&
+        t.tokens_cache_read > 0 &&
+        el("div", {}, `${percent(t.tokens_cache_read, t.tokens_input)} of input cached`);
+    return el(
+        "dl",
+        {class: "tiles"},
         tile("Cost", cost(t.cost), data.traces > 0 && `${cost(t.cost / data.traces)} a trace`),
-        tile("Tokens", compact(t.tokens_input + t.tokens_output), `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`, cached),
+        tile(
+            "Tokens",
+            compact(t.tokens_input + t.tokens_output),
+            `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`,
+            cached,
+        ),
         tile("Calls", compact(t.calls), "in ", link(`${compact(data.traces)} traces`, {})),
-        tile("Error rate", percent(t.errors, t.calls), link(`${count(t.errors)} failed`, {status: "error"})),
+        tile(
+            "Error rate",
+            percent(t.errors, t.calls),
+            link(`${count(t.errors)} failed`, {status: "error"}),
+        ),
         tile("Latency", duration(t.latency_p50_ms), `p95 ${duration(t.latency_p95_ms)}`),
-        tile("Time to first token", duration(t.ttft_p50_ms), `p95 ${duration(t.ttft_p95_ms)}`));
+        tile("Time to first token", duration(t.ttft_p50_ms), `p95 ${duration(t.ttft_p95_ms)}`),
+    );
 }
 
 function section(title, more, table) {
-    return el("section", {class: "panel"}, el("div", {class: "panel-head"}, el("h2", {}, title), more), el("div", {class: "scroll-x"}, table));
+    return el(
+        "section",
+        {class: "panel"},
+        el("div", {class: "panel-head"}, el("h2", {}, title), more),
+        el("div", {class: "scroll-x"}, table),
+    );
 }
 
 function table(heads, rows) {
-    return el("table", {class: "records"},
-              el("thead", {}, el("tr", {}, heads.map(([text, number]) => el("th", {scope: "col", class: number ? "number" : null}, text)))),
-              el("tbody", {}, rows.length ? rows.map((cells) => el("tr", {}, cells.map((c, i) => el("td", {class: heads[i][1] ? "number" : "cut"}, c))))
-                  : el("tr", {}, el("td", {colspan: heads.length, class: "muted"}, "None in this time."))));
+    return el(
+        "table",
+        {class: "records"},
+        el(
+            "thead",
+            {},
+            el(
+                "tr",
+                {},
+                heads.map(([text, number]) =>
+                    el("th", {scope: "col", class: number ? "number" : null}, text),
+                ),
+            ),
+        ),
+        el(
+            "tbody",
+            {},
+            rows.length
+                ? rows.map((cells) =>
+                      el(
+                          "tr",
+                          {},
+                          cells.map((c, i) => el("td", {class: heads[i][1] ? "number" : "cut"}, c)),
+                      ),
+                  )
+                : el(
+                      "tr",
+                      {},
+                      el("td", {colspan: heads.length, class: "muted"}, "None in this time."),
+                  ),
+        ),
+    );
 }
 
 function modelTable(data, range) {
-    const groups = data.models.filter((g) => g.calls > 0 || g.cost > 0).sort((a, b) => (b.cost ?? 0) - (a.cost ?? 0) || b.calls - a.calls);
-    return section("Models", null, table([["Model"], ["Cost", 1], ["Calls", 1], ["Tokens", 1], ["Errors", 1], ["p50", 1], ["p95", 1], ["TTFT p50", 1]],
-        groups.slice(0, 12).map((g) => [
-            g.model === null ? modelName(null) : el("a", {href: href("/traces", {...rangeQuery(range), model: g.model}), title: g.model}, cut(g.model, 60)),
-            cost(g.cost), count(g.calls), compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)), percent(g.errors, g.calls),
-            duration(g.latency_p50_ms), duration(g.latency_p95_ms), duration(g.ttft_p50_ms)])));
+    const groups = data.models
+        .filter((g) => g.calls > 0 || g.cost > 0)
+        .sort((a, b) => (b.cost ?? 0) - (a.cost ?? 0) || b.calls - a.calls);
+    return section(
+        "Models",
+        null,
+        table(
+            [
+                ["Model"],
+                ["Cost", 1],
+                ["Calls", 1],
+                ["Tokens", 1],
+                ["Errors", 1],
+                ["p50", 1],
+                ["p95", 1],
+                ["TTFT p50", 1],
+            ],
+            groups
+                .slice(0, 12)
+                .map((g) => [
+                    g.model === null
+                        ? modelName(null)
+                        : el(
+                              "a",
+                              {
+                                  href: href("/traces", {...rangeQuery(range), model: g.model}),
+                                  title: g.model,
+                              },
+                              cut(g.model, 60),
+                          ),
+                    cost(g.cost),
+                    count(g.calls),
+                    compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
+                    percent(g.errors, g.calls),
+                    duration(g.latency_p50_ms),
+                    duration(g.latency_p95_ms),
+                    duration(g.ttft_p50_ms),
+                ]),
+        ),
+    );
 }
 
 function userTable(data, range) {
-    return section("Users", el("a", {href: href("/users")}, "All users"), table([["User"], ["Cost", 1], ["Traces", 1], ["Calls", 1], ["Tokens", 1], ["Errors", 1]],
-        data.users.map((g) => [
-            el("a", {href: href("/traces", {...rangeQuery(range), user_id: g.user_id}), title: g.user_id}, cut(g.user_id, 60)),
-            cost(g.cost), count(g.traces), count(g.calls), compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)), percent(g.errors, g.calls)])));
+    return section(
+        "Users",
+        el("a", {href: href("/users")}, "All users"),
+        table(
+            [["User"], ["Cost", 1], ["Traces", 1], ["Calls", 1], ["Tokens", 1], ["Errors", 1]],
+            data.users.map((g) => [
+                el(
+                    "a",
+                    {
+                        href: href("/traces", {...rangeQuery(range), user_id: g.user_id}),
+                        title: g.user_id,
+                    },
+                    cut(g.user_id, 60),
+                ),
+                cost(g.cost),
+                count(g.traces),
+                count(g.calls),
+                compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
+                percent(g.errors, g.calls),
+            ]),
+        ),
+    );
 }
 
 function traceTable(title, traces, sort, range) {
-    return section(title, el("a", {href: href("/traces", {...rangeQuery(range), sort})}, "More"),
-        table([["Trace"], ["Status"], ["Time"], ["Duration", 1], ["Cost", 1]], traces.map((t) => [
-            el("a", {href: href(pathOf("trace", t.trace_id)), title: cut(t.name, 500)}, cut(t.name, 80)), statusBadge(t.status),
-            el("time", {datetime: t.start_time, title: fullTime(t.start_time)}, shortTime(t.start_time)),
-            duration(t.duration_ms), t.total_cost ? cost(t.total_cost) : UNKNOWN])));
+    return section(
+        title,
+        el("a", {href: href("/traces", {...rangeQuery(range), sort})}, "More"),
+        table(
+            [["Trace"], ["Status"], ["Time"], ["Duration", 1], ["Cost", 1]],
+            traces.map((t) => [
+                el(
+                    "a",
+                    {href: href(pathOf("trace", t.trace_id)), title: cut(t.name, 500)},
+                    cut(t.name, 80),
+                ),
+                statusBadge(t.status),
+                el(
+                    "time",
+                    {datetime: t.start_time, title: fullTime(t.start_time)},
+                    shortTime(t.start_time),
+                ),
+                duration(t.duration_ms),
+                t.total_cost ? cost(t.total_cost) : UNKNOWN,
+            ]),
+        ),
+    );
 }
 
 class OverviewPage {
@@ -76,23 +206,65 @@ class OverviewPage {
         this.percentile = "p95";
         this.picker = rangePicker((q) => go("/overview", q), PRESETS);
         this.body = el("div", {class: "overview"}, skeleton(10));
-        const pick = (from, to) => go("/traces", {from: new Date(from).toISOString(), to: new Date(to).toISOString()});
+        const pick = (from, to) =>
+            go("/traces", {from: new Date(from).toISOString(), to: new Date(to).toISOString()});
         const which = () => this.percentileButtons();
         this.charts = {
             cost: new Chart({title: "Cost", kind: "columns", format: cost, pick}),
             calls: new Chart({title: "Calls", kind: "columns", format: compact, pick}),
             tokens: new Chart({title: "Tokens", kind: "columns", format: compact, pick}),
-            errors: new Chart({title: "Error rate", kind: "lines", format: (v) => percent(v, 1), pick}),
-            latency: new Chart({title: "Latency", kind: "lines", format: duration, stepsOf: durationSteps, pick, controls: which()}),
-            ttft: new Chart({title: "Time to first token", kind: "lines", format: duration, stepsOf: durationSteps, pick, controls: which()}),
+            errors: new Chart({
+                title: "Error rate",
+                kind: "lines",
+                format: (v) => percent(v, 1),
+                pick,
+            }),
+            latency: new Chart({
+                title: "Latency",
+                kind: "lines",
+                format: duration,
+                stepsOf: durationSteps,
+                pick,
+                controls: which(),
+            }),
+            ttft: new Chart({
+                title: "Time to first token",
+                kind: "lines",
+                format: duration,
+                stepsOf: durationSteps,
+                pick,
+                controls: which(),
+            }),
         };
-        replace(root, el("div", {class: "page-head"}, el("h1", {}, "Overview"), this.picker.button), this.picker.panel, this.body);
-        this.again = setInterval(() => { if (document.visibilityState === "visible") this.read(true); }, AGAIN_MS);
+        replace(
+            root,
+            el("div", {class: "page-head"}, el("h1", {}, "Overview"), this.picker.button),
+            this.picker.panel,
+            this.body,
+        );
+        this.again = setInterval(() => {
+            if (document.visibilityState === "visible") this.read(true);
+        }, AGAIN_MS);
     }
 
     percentileButtons() {
-        return el("div", {class: "segments small", role: "group", "aria-label": "Percentile"}, ["p50", "p95"].map((p) =>
-            el("button", {type: "button", class: "segment", dataset: {percentile: p}, "aria-pressed": String(p === this.percentile), onclick: () => this.setPercentile(p)}, p)));
+        return el(
+            "div",
+            {class: "segments small", role: "group", "aria-label": "Percentile"},
+            ["p50", "p95"].map((p) =>
+                el(
+                    "button",
+                    {
+                        type: "button",
+                        class: "segment",
+                        dataset: {percentile: p},
+                        "aria-pressed": String(p === this.percentile),
+                        onclick: () => this.setPercentile(p),
+                    },
+                    p,
+                ),
+            ),
+        );
     }
 
     setPercentile(p) {
@@ -124,7 +296,11 @@ class OverviewPage {
             this.show(first);
         } catch (error) {
             if (error.name === "AbortError") return;
-            if (!quiet || !this.data) replace(this.body, errorState(error, () => this.read(false)));
+            if (!quiet || !this.data)
+                replace(
+                    this.body,
+                    errorState(error, () => this.read(false)),
+                );
         } finally {
             this.body.removeAttribute("aria-busy");
         }
@@ -133,18 +309,45 @@ class OverviewPage {
     show(first) {
         const {data, range} = this;
         if (data.traces === 0 && data.totals.spans === 0) {
-            replace(this.body, emptyState("Nothing in this time", el("p", {}, "Choose a longer time, or trace a program: ", el("code", {}, "llm-trace python app.py"))));
+            replace(
+                this.body,
+                emptyState(
+                    "Nothing in this time",
+                    el(
+                        "p",
+                        {},
+                        "Choose a longer time, or trace a program: ",
+                        el("code", {}, "llm-trace python app.py"),
+                    ),
+                ),
+            );
             this.data = null;
             return;
         }
-        const lists = [modelTable(data, range), userTable(data, range), traceTable("Slowest traces", data.slowest, "duration", range),
-                       traceTable("Dearest traces", data.dearest, "cost", range)];
+        const lists = [
+            modelTable(data, range),
+            userTable(data, range),
+            traceTable("Slowest traces", data.slowest, "duration", range),
+            traceTable("Dearest traces", data.dearest, "cost", range),
+        ];
         // What has the focus stays in the document while figures are read again.
         if (first || !this.tiles?.isConnected) {
             this.tiles = el("div", {}, tiles(data, range));
             this.lists = el("div", {class: "panels"}, lists);
-            replace(this.body, this.tiles, el("div", {class: "charts"}, Object.values(this.charts).map((c) => c.element)), this.lists);
-        } else if (!this.tiles.contains(document.activeElement) && !this.lists.contains(document.activeElement)) {
+            replace(
+                this.body,
+                this.tiles,
+                el(
+                    "div",
+                    {class: "charts"},
+                    Object.values(this.charts).map((c) => c.element),
+                ),
+                this.lists,
+            );
+        } else if (
+            !this.tiles.contains(document.activeElement) &&
+            !this.lists.contains(document.activeElement)
+        ) {
             replace(this.tiles, tiles(data, range));
             replace(this.lists, lists);
         }
@@ -155,15 +358,37 @@ class OverviewPage {
         if (!this.data) return;
         const {over, times, width, models} = this.data;
         const top = topModels(models);
-        const sums = (value, format) => sumSeries(over, times, top, value).map((s) => ({...s, total: format(s.values.reduce((a, b) => a + b, 0))}));
+        const sums = (value, format) =>
+            sumSeries(over, times, top, value).map((s) => ({
+                ...s,
+                total: format(s.values.reduce((a, b) => a + b, 0)),
+            }));
         const values = (value) => valueSeries(over, times, top, value);
         const set = (name, series) => this.charts[name].set({times, width, series});
-        set("cost", sums((g) => g.cost, cost));
-        set("calls", sums((g) => g.calls, compact));
-        set("tokens", sums((g) => (g.tokens_input ?? 0) + (g.tokens_output ?? 0), compact));
-        set("errors", values((g) => (g.calls > 0 ? g.errors / g.calls : null)));
-        set("latency", values((g) => g[`latency_${this.percentile}_ms`]));
-        set("ttft", values((g) => g[`ttft_${this.percentile}_ms`]));
+        set(
+            "cost",
+            sums((g) => g.cost, cost),
+        );
+        set(
+            "calls",
+            sums((g) => g.calls, compact),
+        );
+        set(
+            "tokens",
+            sums((g) => (g.tokens_input ?? 0) + (g.tokens_output ?? 0), compact),
+        );
+        set(
+            "errors",
+            values((g) => (g.calls > 0 ? g.errors / g.calls : null)),
+        );
+        set(
+            "latency",
+            values((g) => g[`latency_${this.percentile}_ms`]),
+        );
+        set(
+            "ttft",
+            values((g) => g[`ttft_${this.percentile}_ms`]),
+        );
     }
 
     leave() {
@@ -177,6 +402,11 @@ export const page = {
     show(root, request) {
         const view = new OverviewPage(root, request);
         view.update(request);
-        return {update: (r) => { view.update(r); }, leave: () => view.leave()};
+        return {
+            update: (r) => {
+                view.update(r);
+            },
+            leave: () => view.leave(),
+        };
     },
 };

@@ -18,15 +18,27 @@ export function bucketWidth(range, now = Date.now()) {
 /** {calls, errors, tokens, cost, ...} over all groups; percentiles are of the whole or unknown. */
 export function totals(groups, whole) {
     const sum = (field) => groups.reduce((n, g) => n + (g[field] ?? 0), 0);
-    return {calls: sum("calls"), errors: sum("errors"), spans: sum("spans"), cost: sum("cost"), tokens_input: sum("tokens_input"),
-            tokens_output: sum("tokens_output"), tokens_cache_read: sum("tokens_cache_read"), ...whole};
+    return {
+        calls: sum("calls"),
+        errors: sum("errors"),
+        spans: sum("spans"),
+        cost: sum("cost"),
+        tokens_input: sum("tokens_input"),
+        tokens_output: sum("tokens_output"),
+        tokens_cache_read: sum("tokens_cache_read"),
+        ...whole,
+    };
 }
 
 const weight = (g) => (g.cost ?? 0) * 1e6 + (g.calls ?? 0);
 
 /** The names of the models that get a series: those that cost and are called most. */
 export function topModels(groups) {
-    return groups.filter((g) => g.model !== null && g.calls > 0).sort((a, b) => weight(b) - weight(a)).slice(0, SERIES).map((g) => g.model);
+    return groups
+        .filter((g) => g.model !== null && g.calls > 0)
+        .sort((a, b) => weight(b) - weight(a))
+        .slice(0, SERIES)
+        .map((g) => g.model);
 }
 
 /** Sums of `value(group)` a bucket for each top model, and for all others together. */
@@ -62,7 +74,10 @@ export function bucketsOf(range, groups, width, now = Date.now()) {
 }
 
 export function topUsers(groups) {
-    return groups.filter((g) => g.user_id !== null).sort((a, b) => weight(b) - weight(a)).slice(0, TOP);
+    return groups
+        .filter((g) => g.user_id !== null)
+        .sort((a, b) => weight(b) - weight(a))
+        .slice(0, TOP);
 }
 
 /** Everything that the page shows of a range. */
@@ -77,8 +92,15 @@ export async function readOverview(range, signal) {
         ask("/api/traces", {sort: "duration", limit: TOP}),
         ask("/api/traces", {sort: "cost", limit: TOP}),
     ]);
-    return {width, models: models.groups ?? [], over: over.groups ?? [], users: topUsers(users.groups ?? []),
-            traces: models.total_traces, totals: totals(models.groups ?? [], models.whole),
-            slowest: slowest.traces.filter((t) => t.duration_ms !== null), dearest: dearest.traces.filter((t) => t.total_cost > 0),
-            times: bucketsOf(range, over.groups ?? [], width)};
+    return {
+        width,
+        models: models.groups ?? [],
+        over: over.groups ?? [],
+        users: topUsers(users.groups ?? []),
+        traces: models.total_traces,
+        totals: totals(models.groups ?? [], models.whole),
+        slowest: slowest.traces.filter((t) => t.duration_ms !== null),
+        dearest: dearest.traces.filter((t) => t.total_cost > 0),
+        times: bucketsOf(range, over.groups ?? [], width),
+    };
 }

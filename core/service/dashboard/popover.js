@@ -14,9 +14,25 @@ function place(panel, button) {
 /** content(close) makes what is inside, anew each time it opens. Gives {button, panel, open, close}. */
 export function popover(attributes, label, content, title) {
     const id = "popover-" + ++number;
-    const panel = el("div", {id, class: "popover", popover: "auto", role: "dialog", "aria-label": title});
-    const button = el("button", {type: "button", class: "button", ...attributes, "aria-expanded": "false",
-                                 "aria-haspopup": "dialog", popovertarget: id}, label);
+    const panel = el("div", {
+        id,
+        class: "popover",
+        popover: "auto",
+        role: "dialog",
+        "aria-label": title,
+    });
+    const button = el(
+        "button",
+        {
+            type: "button",
+            class: "button",
+            ...attributes,
+            "aria-expanded": "false",
+            "aria-haspopup": "dialog",
+            popovertarget: id,
+        },
+        label,
+    );
     const close = () => panel.hidePopover();
     panel.addEventListener("beforetoggle", (event) => {
         const opens = event.newState === "open";

@@ -21,7 +21,10 @@ let shows = 0;
 /** pattern: "/trace/:id"; load: () => Promise of the module; section: the navigation entry it is under. */
 export function route(pattern, section, load) {
     const names = [];
-    const source = pattern.replace(/:(\w+)/g, (_, name) => { names.push(name); return "([^/]+)"; });
+    const source = pattern.replace(/:(\w+)/g, (_, name) => {
+        names.push(name);
+        return "([^/]+)";
+    });
     routes.push({match: new RegExp(`^${source}$`), names, section, load});
 }
 
@@ -62,7 +65,10 @@ function find(path) {
     for (const r of routes) {
         const match = r.match.exec(path);
         if (!match) continue;
-        return {route: r, params: Object.fromEntries(r.names.map((n, i) => [n, decode(match[i + 1])]))};
+        return {
+            route: r,
+            params: Object.fromEntries(r.names.map((n, i) => [n, decode(match[i + 1])])),
+        };
     }
     return null;
 }

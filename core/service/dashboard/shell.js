@@ -27,7 +27,8 @@ export function setTitle(title, moveFocus) {
     // A new page is read from its start: the region keeps the focus, its title is said.
     document.getElementById("routed").textContent = title;
     const main = document.getElementById("main");
-    if (document.activeElement === document.body || !document.activeElement) main.focus({preventScroll: true});
+    if (document.activeElement === document.body || !document.activeElement)
+        main.focus({preventScroll: true});
     scrollTo(0, 0);
 }
 
@@ -41,8 +42,11 @@ export function setSection(section) {
 export function setHealth(answer) {
     health = answer;
     const ok = answer?.status === "healthy";
-    replace(parts.health, el("span", {class: "dot " + (ok ? "dot-ok" : "dot-error")}),
-            el("span", {class: "health-text"}, ok ? answer.storage ?? "" : "no connection"));
+    replace(
+        parts.health,
+        el("span", {class: "dot " + (ok ? "dot-ok" : "dot-error")}),
+        el("span", {class: "health-text"}, ok ? (answer.storage ?? "") : "no connection"),
+    );
     parts.health.classList.toggle("problem", !ok);
     parts.health.title = ok
         ? `${answer.service ?? NAME} ${answer.version ?? ""}, stored in ${answer.storage ?? "?"}`
@@ -58,14 +62,22 @@ export function service() {
 /** "live", "paused", "connecting", "off" or null (the page has no live state). */
 export function setLive(state) {
     const text = {live: "Live", paused: "Paused", connecting: "Connecting", off: "Not live"}[state];
-    replace(parts.live, state && [el("span", {class: "dot dot-live-" + state}), el("span", {}, text)]);
+    replace(
+        parts.live,
+        state && [el("span", {class: "dot dot-live-" + state}), el("span", {}, text)],
+    );
     parts.live.hidden = !state;
 }
 
 function showProject() {
     const project = projectOf(currentKey());
-    replace(parts.project, project && [el("span", {class: "muted"}, "Project "),
-                                       el("strong", {class: "cut", title: project}, project)]);
+    replace(
+        parts.project,
+        project && [
+            el("span", {class: "muted"}, "Project "),
+            el("strong", {class: "cut", title: project}, project),
+        ],
+    );
     parts.project.hidden = !project;
     const signedIn = currentKey() !== null;
     parts.key.hidden = !(signedIn || health?.auth);
@@ -108,43 +120,105 @@ function signInOrOut() {
 
 export function buildHeader(header, given) {
     actions = given;
-    parts.nav = el("nav", {class: "nav", "aria-label": "Pages"}, SECTIONS.map((s) =>
-        el("a", {href: href("/" + s.id), dataset: {section: s.id}}, icon(s.icon), el("span", {}, s.text))));
+    parts.nav = el(
+        "nav",
+        {class: "nav", "aria-label": "Pages"},
+        SECTIONS.map((s) =>
+            el(
+                "a",
+                {href: href("/" + s.id), dataset: {section: s.id}},
+                icon(s.icon),
+                el("span", {}, s.text),
+            ),
+        ),
+    );
     parts.project = el("div", {class: "project", hidden: true});
     parts.live = el("div", {class: "live", hidden: true, role: "status"});
     parts.health = el("div", {class: "health"});
-    parts.key = el("button", {type: "button", class: "button quiet sign", hidden: true, onclick: signInOrOut});
-    const help = el("button", {type: "button", class: "button quiet", "aria-label": "Keyboard help",
-                               title: "Keyboard help (?)", onclick: showHelp}, icon("help"));
-    replace(header, el("a", {class: "brand", href: "#/traces", "aria-label": NAME},
-                       el("span", {class: "brand-mark", "aria-hidden": "true"},
-                          el("i"), el("i"), el("i")),
-                       el("span", {class: "brand-text"}, NAME)),
-            parts.nav, el("div", {class: "header-end"}, parts.project, parts.live, parts.health, parts.key,
-                          themeButton(), help));
+    parts.key = el("button", {
+        type: "button",
+        class: "button quiet sign",
+        hidden: true,
+        onclick: signInOrOut,
+    });
+    const help = el(
+        "button",
+        {
+            type: "button",
+            class: "button quiet",
+            "aria-label": "Keyboard help",
+            title: "Keyboard help (?)",
+            onclick: showHelp,
+        },
+        icon("help"),
+    );
+    replace(
+        header,
+        el(
+            "a",
+            {class: "brand", href: "#/traces", "aria-label": NAME},
+            el("span", {class: "brand-mark", "aria-hidden": "true"}, el("i"), el("i"), el("i")),
+            el("span", {class: "brand-text"}, NAME),
+        ),
+        parts.nav,
+        el(
+            "div",
+            {class: "header-end"},
+            parts.project,
+            parts.live,
+            parts.health,
+            parts.key,
+            themeButton(),
+            help,
+        ),
+    );
 }
 
 let asking = null;
 
 function keyForm(problem, done) {
-    const field = el("input", {type: "password", id: "key", name: "key", class: "input wide", required: true,
-                               autocomplete: "off", spellcheck: "false", "aria-describedby": "key-help"});
+    const field = el("input", {
+        type: "password",
+        id: "key",
+        name: "key",
+        class: "input wide",
+        required: true,
+        autocomplete: "off",
+        spellcheck: "false",
+        "aria-describedby": "key-help",
+    });
     const remember = el("input", {type: "checkbox", id: "remember"});
-    const form = el("form", {class: "key-form", onsubmit: (event) => {
-        event.preventDefault();
-        const key = field.value.trim();
-        if (!key) return;
-        setKey(key, remember.checked);
-        showProject();
-        done();
-    }},
+    const form = el(
+        "form",
+        {
+            class: "key-form",
+            onsubmit: (event) => {
+                event.preventDefault();
+                const key = field.value.trim();
+                if (!key) return;
+                setKey(key, remember.checked);
+                showProject();
+                done();
+            },
+        },
         el("h2", {id: "key-title"}, "Sign in"),
-        el("p", {id: "key-help", class: "muted"}, "This service asks for an API key, of the form ",
-           el("code", {}, "project-NAME"), ". It stays in this browser and is sent to this service alone."),
+        el(
+            "p",
+            {id: "key-help", class: "muted"},
+            "This service asks for an API key, of the form ",
+            el("code", {}, "project-NAME"),
+            ". It stays in this browser and is sent to this service alone.",
+        ),
         problem && el("p", {class: "problem", role: "alert"}, icon("error"), " ", problem),
-        el("label", {for: "key"}, "API key"), field,
+        el("label", {for: "key"}, "API key"),
+        field,
         el("label", {class: "check"}, remember, el("span", {}, "Remember on this device")),
-        el("div", {class: "form-end"}, el("button", {type: "submit", class: "button primary"}, "Sign in")));
+        el(
+            "div",
+            {class: "form-end"},
+            el("button", {type: "submit", class: "button primary"}, "Sign in"),
+        ),
+    );
     return {form, field};
 }
 

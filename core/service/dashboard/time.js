@@ -1,9 +1,17 @@
 // Times as the person's clock shows them; the service's are ISO 8601 in UTC.
 
-const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
+const clock = new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+});
 const minute = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit"});
 const date = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short"});
-const dateOfYear = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", year: "numeric"});
+const dateOfYear = new Intl.DateTimeFormat("en-GB", {
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+});
 
 const startOfDay = (d) => new Date(d.getFullYear(), d.getMonth(), d.getDate()).getTime();
 
@@ -32,8 +40,10 @@ export function fullTime(iso) {
     const zone = -d.getTimezoneOffset();
     const sign = zone < 0 ? "−" : "+";
     const two = (n) => String(n).padStart(2, "0");
-    return `${dateOfYear.format(d)} ${clock.format(d)}.${ms} UTC${sign}` +
-        `${two(Math.floor(Math.abs(zone) / 60))}:${two(Math.abs(zone) % 60)}`;
+    return (
+        `${dateOfYear.format(d)} ${clock.format(d)}.${ms} UTC${sign}` +
+        `${two(Math.floor(Math.abs(zone) / 60))}:${two(Math.abs(zone) % 60)}`
+    );
 }
 
 /** "5 s ago", "3 min ago", "2 h ago", "4 d ago" */
@@ -66,9 +76,14 @@ export function rangeOf(query, fallback = "all", now = Date.now()) {
     const from = iso(query.get("from"));
     const to = iso(query.get("to"));
     if (from || to) return {id: "custom", from, to, label: rangeLabel(from, to)};
-    const known = RANGES.find((r) => r.id === query.get("range")) ?? RANGES.find((r) => r.id === fallback);
-    return {id: known.id, from: known.ms ? new Date(now - known.ms).toISOString() : null, to: null,
-            label: known.label};
+    const known =
+        RANGES.find((r) => r.id === query.get("range")) ?? RANGES.find((r) => r.id === fallback);
+    return {
+        id: known.id,
+        from: known.ms ? new Date(now - known.ms).toISOString() : null,
+        to: null,
+        label: known.label,
+    };
 }
 
 function rangeLabel(from, to) {

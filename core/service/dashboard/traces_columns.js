@@ -10,61 +10,176 @@ const figure = (shown, title) => el("span", {title}, shown);
 
 function nameCell(t) {
     const name = t.name || "(no name)";
-    return el("span", {class: "name-box"}, el("a", {class: "row-link cut", href: href(pathOf("trace", t.trace_id)), title: cut(name, 1000)}, cut(name, 300)),
-              t.error && el("span", {class: "row-error cut", title: cut(t.error, 1000)}, cut(t.error, 200)));
+    return el(
+        "span",
+        {class: "name-box"},
+        el(
+            "a",
+            {
+                class: "row-link cut",
+                href: href(pathOf("trace", t.trace_id)),
+                title: cut(name, 1000),
+            },
+            cut(name, 300),
+        ),
+        t.error &&
+            el("span", {class: "row-error cut", title: cut(t.error, 1000)}, cut(t.error, 200)),
+    );
 }
 
 /** A value that filters by itself when clicked; reached by keyboard through the filter form. */
 function filterLink(filter, value, shown = value) {
-    return el("button", {type: "button", class: "cell-filter cut", tabindex: "-1", dataset: {filter, value},
-                         title: `${cut(shown, 500)} – show only these`}, cut(shown, 200));
+    return el(
+        "button",
+        {
+            type: "button",
+            class: "cell-filter cut",
+            tabindex: "-1",
+            dataset: {filter, value},
+            title: `${cut(shown, 500)} – show only these`,
+        },
+        cut(shown, 200),
+    );
 }
 
 function modelCell(t) {
     if (!t.model) return UNKNOWN;
-    return [filterLink("model", t.model), t.models > 1 && el("span", {class: "more", title: `${t.models} models`}, `+${t.models - 1}`)];
+    return [
+        filterLink("model", t.model),
+        t.models > 1 &&
+            el("span", {class: "more", title: `${t.models} models`}, `+${t.models - 1}`),
+    ];
 }
 
 function tokensCell(t) {
     if (t.tokens_input == null && t.tokens_output == null) return UNKNOWN;
-    return el("span", {class: "tokens", title: `${count(t.tokens_input)} in, ${count(t.tokens_output)} out`},
-              el("span", {}, compact(t.tokens_input)), el("span", {class: "muted"}, "→"),
-              el("span", {class: "tokens-out"}, compact(t.tokens_output)));
+    return el(
+        "span",
+        {class: "tokens", title: `${count(t.tokens_input)} in, ${count(t.tokens_output)} out`},
+        el("span", {}, compact(t.tokens_input)),
+        el("span", {class: "muted"}, "→"),
+        el("span", {class: "tokens-out"}, compact(t.tokens_output)),
+    );
 }
 
 function tagsCell(t) {
     const tags = t.tags ?? [];
-    return [tags.slice(0, 2).map((tag) => filterLink("tags", tag)),
-            tags.length > 2 && el("span", {class: "more", title: tags.slice(2).map((s) => cut(s, 100)).join(", ")}, `+${tags.length - 2}`)];
+    return [
+        tags.slice(0, 2).map((tag) => filterLink("tags", tag)),
+        tags.length > 2 &&
+            el(
+                "span",
+                {
+                    class: "more",
+                    title: tags
+                        .slice(2)
+                        .map((s) => cut(s, 100))
+                        .join(", "),
+                },
+                `+${tags.length - 2}`,
+            ),
+    ];
 }
 
 /** What a running trace took up to now. */
 export function durationOf(t, now = Date.now()) {
-    return t.duration_ms ?? (t.status === "running" ? Math.max(0, now - Date.parse(t.start_time)) : null);
+    return (
+        t.duration_ms ??
+        (t.status === "running" ? Math.max(0, now - Date.parse(t.start_time)) : null)
+    );
 }
 
 function durationCell(t) {
     const ms = durationOf(t);
-    return figure(t.status === "running" ? duration(ms - (ms % 1000)) : duration(ms), ms === null ? null : count(ms) + " ms");
+    return figure(
+        t.status === "running" ? duration(ms - (ms % 1000)) : duration(ms),
+        ms === null ? null : count(ms) + " ms",
+    );
 }
 
-// width: at least, in px; grow: its share of what is left over; from: the width of the list in px
-// from which on it shows unless the person chose.
+// width: at least, in px; grow: its share of what is left over.
 export const COLUMNS = [
-    {id: "start_time", label: "Time", width: 120, sort: "start_time", cell: (t) => el("time", {datetime: t.start_time, title: fullTime(t.start_time)}, shortTime(t.start_time))},
+    {
+        id: "start_time",
+        label: "Time",
+        width: 120,
+        sort: "start_time",
+        cell: (t) =>
+            el(
+                "time",
+                {datetime: t.start_time, title: fullTime(t.start_time)},
+                shortTime(t.start_time),
+            ),
+    },
     {id: "status", label: "Status", width: 96, cell: (t) => statusBadge(t.status)},
     {id: "name", label: "Name", width: 220, grow: 5, fixed: true, cell: nameCell},
-    {id: "model", label: "Model", width: 170, grow: 2, from: 760, cell: modelCell},
-    {id: "duration", label: "Duration", width: 104, sort: "duration", number: true, cell: durationCell},
-    {id: "ttft", label: "TTFT", title: "Time to the first token", width: 78, sort: "ttft", number: true, from: 1100, cell: (t) => duration(t.ttft_ms)},
-    {id: "tokens", label: "Tokens", title: "Tokens in → out", width: 122, sort: "tokens", number: true, from: 700, cell: tokensCell},
-    {id: "cached", label: "Cached", title: "Tokens in that were read from the provider's cache", width: 72, number: true, from: 1240, cell: (t) => figure(compact(t.tokens_cache_read), count(t.tokens_cache_read))},
-    {id: "cost", label: "Cost", width: 86, sort: "cost", number: true, from: 700, cell: (t) => (t.total_cost ? cost(t.total_cost) : UNKNOWN)},
-    {id: "user", label: "User", width: 110, grow: 1, from: 1000, cell: (t) => (t.user_id ? filterLink("user_id", t.user_id) : "")},
-    {id: "session", label: "Session", width: 110, grow: 1, from: 1160, cell: (t) => (t.session_id ? filterLink("session_id", t.session_id) : "")},
-    {id: "tags", label: "Tags", width: 150, grow: 2, from: 1320, cell: tagsCell},
-    {id: "calls", label: "Calls", title: "Calls to models", width: 64, number: true, from: 1700, cell: (t) => count(t.calls)},
-    {id: "spans", label: "Spans", width: 64, number: true, from: 1700, cell: (t) => count(t.span_count)},
+    {id: "model", label: "Model", width: 170, grow: 2, cell: modelCell},
+    {
+        id: "duration",
+        label: "Duration",
+        width: 104,
+        sort: "duration",
+        number: true,
+        cell: durationCell,
+    },
+    {
+        id: "ttft",
+        label: "TTFT",
+        title: "Time to the first token",
+        width: 78,
+        sort: "ttft",
+        number: true,
+        cell: (t) => duration(t.ttft_ms),
+    },
+    {
+        id: "tokens",
+        label: "Tokens",
+        title: "Tokens in → out",
+        width: 122,
+        sort: "tokens",
+        number: true,
+        cell: tokensCell,
+    },
+    {
+        id: "cached",
+        label: "Cached",
+        title: "Tokens in that were read from the provider's cache",
+        width: 72,
+        number: true,
+        cell: (t) => figure(compact(t.tokens_cache_read), count(t.tokens_cache_read)),
+    },
+    {
+        id: "cost",
+        label: "Cost",
+        width: 86,
+        sort: "cost",
+        number: true,
+        cell: (t) => (t.total_cost ? cost(t.total_cost) : UNKNOWN),
+    },
+    {
+        id: "user",
+        label: "User",
+        width: 110,
+        grow: 1,
+        cell: (t) => (t.user_id ? filterLink("user_id", t.user_id) : ""),
+    },
+    {
+        id: "session",
+        label: "Session",
+        width: 110,
+        grow: 1,
+        cell: (t) => (t.session_id ? filterLink("session_id", t.session_id) : ""),
+    },
+    {id: "tags", label: "Tags", width: 150, grow: 2, cell: tagsCell},
+    {
+        id: "calls",
+        label: "Calls",
+        title: "Calls to models",
+        width: 64,
+        number: true,
+        cell: (t) => count(t.calls),
+    },
+    {id: "spans", label: "Spans", width: 64, number: true, cell: (t) => count(t.span_count)},
 ];
 
 /** Widths in px that fill this one, or more where the columns do not fit. */
@@ -95,19 +210,66 @@ export function chooseColumns(ids) {
 
 const CARD_MAX_WIDTH = 640; // as in traces.css
 const CARD = ["name", "duration", "status", "start_time", "model", "cost"];
+const ALWAYS = ["start_time", "status", "name", "duration"];
+const AS_FITS = [
+    "model",
+    "cost",
+    "tokens",
+    "user",
+    "ttft",
+    "session",
+    "cached",
+    "tags",
+    "calls",
+    "spans",
+];
 
-/** Those shown at this width, unless the person chose; a card has its own. */
+function fitting(width) {
+    const shown = [...ALWAYS];
+    let left = width - COLUMNS.reduce((sum, c) => sum + (shown.includes(c.id) ? c.width : 0), 0);
+    for (const id of AS_FITS) {
+        left -= COLUMNS.find((c) => c.id === id).width;
+        if (left < 0) break;
+        shown.push(id);
+    }
+    return shown;
+}
+
+/** Those that fit this width, unless the person chose; a card has its own. */
 export function columnsFor(width) {
-    if (width <= CARD_MAX_WIDTH) return COLUMNS.filter((c) => CARD.includes(c.id));
-    const ids = chosenColumns();
-    return COLUMNS.filter((c) => c.fixed || (ids ? ids.includes(c.id) : (c.from ?? 0) <= width));
+    const ids = width <= CARD_MAX_WIDTH ? CARD : (chosenColumns() ?? fitting(width));
+    return COLUMNS.filter((c) => c.fixed || ids.includes(c.id));
 }
 
 export function headerCell(column, state, onSort) {
     const sorted = column.sort && state.sort === column.sort;
-    const attributes = {role: "columnheader", class: column.number ? "number" : null, scope: "col", title: column.title,
-                        "aria-sort": column.sort ? (sorted ? (state.order === "asc" ? "ascending" : "descending") : "none") : null};
+    const attributes = {
+        role: "columnheader",
+        class: column.number ? "number" : null,
+        scope: "col",
+        title: column.title,
+        "aria-sort": column.sort
+            ? sorted
+                ? state.order === "asc"
+                    ? "ascending"
+                    : "descending"
+                : "none"
+            : null,
+    };
     if (!column.sort) return el("th", attributes, column.label);
-    return el("th", attributes, el("button", {type: "button", class: "sort" + (sorted ? " sorted" : ""), dataset: {sort: column.sort}, onclick: () => onSort(column.sort)},
-                                   column.label, icon(sorted && state.order === "asc" ? "up" : "down")));
+    return el(
+        "th",
+        attributes,
+        el(
+            "button",
+            {
+                type: "button",
+                class: "sort" + (sorted ? " sorted" : ""),
+                dataset: {sort: column.sort},
+                onclick: () => onSort(column.sort),
+            },
+            column.label,
+            icon(sorted && state.order === "asc" ? "up" : "down"),
+        ),
+    );
 }

@@ -37,8 +37,15 @@ export class TraceList {
         this.loading = true;
         this.changed(this);
         try {
-            const answer = await get("/api/traces", {...apiQuery(this.state), cursor: this.cursor,
-                                                     limit: this.cursor ? PAGE : FIRST_PAGE}, {signal: this.signal});
+            const answer = await get(
+                "/api/traces",
+                {
+                    ...apiQuery(this.state),
+                    cursor: this.cursor,
+                    limit: this.cursor ? PAGE : FIRST_PAGE,
+                },
+                {signal: this.signal},
+            );
             for (const t of answer.traces) this.add(t);
             this.cursor = answer.next_cursor;
             this.ended = !answer.has_more || !answer.next_cursor;
@@ -95,7 +102,8 @@ export class TraceList {
         let look = false;
         for (const trace of events) {
             if (this.byId.has(trace.trace_id)) this.update(trace);
-            else if (this.waiting.has(trace.trace_id)) this.waiting.set(trace.trace_id, {...this.waiting.get(trace.trace_id), ...trace});
+            else if (this.waiting.has(trace.trace_id))
+                this.waiting.set(trace.trace_id, {...this.waiting.get(trace.trace_id), ...trace});
             else if (this.byTime && mayMatch(this.state, trace)) {
                 if (!isFiltered(this.state) || knowsAll(this.state)) this.arrive(trace);
                 else look = true;
@@ -127,7 +135,11 @@ export class TraceList {
     async readHead() {
         if (!this.byTime || this.signal.aborted) return;
         try {
-            const answer = await get("/api/traces", {...apiQuery(this.state), limit: FIRST_PAGE}, {signal: this.signal});
+            const answer = await get(
+                "/api/traces",
+                {...apiQuery(this.state), limit: FIRST_PAGE},
+                {signal: this.signal},
+            );
             const known = answer.traces.some((t) => this.byId.has(t.trace_id));
             for (const t of answer.traces)
                 if (this.byId.has(t.trace_id)) this.update(t);
@@ -140,7 +152,8 @@ export class TraceList {
     }
 
     showWaiting() {
-        if (this.waiting.size > 0 && !this.overflow && !this.paused && this.atTop()) this.takeWaiting();
+        if (this.waiting.size > 0 && !this.overflow && !this.paused && this.atTop())
+            this.takeWaiting();
         else this.changed(this);
     }
 

@@ -20,14 +20,24 @@ export class TraceTable {
         this.body = el("tbody", {role: "rowgroup"});
         this.below = el("tbody", {"aria-hidden": "true", class: "spacer"});
         this.group = el("colgroup", {});
-        this.table = el("table", {class: "records traces", role: "table", "aria-label": "Traces"},
-                        this.group, this.head, this.above, this.body, this.below);
+        this.table = el(
+            "table",
+            {class: "records traces", role: "table", "aria-label": "Traces"},
+            this.group,
+            this.head,
+            this.above,
+            this.body,
+            this.below,
+        );
         this.foot = el("div", {class: "list-foot"});
         this.element = el("div", {class: "list", tabindex: "-1"}, this.table, this.foot);
         this.draw = perFrame(() => this.render());
         this.element.addEventListener("scroll", this.draw, {passive: true});
         this.element.addEventListener("click", (event) => this.clicked(event));
-        this.resized = new ResizeObserver(() => { this.layout(); this.draw(); });
+        this.resized = new ResizeObserver(() => {
+            this.layout();
+            this.draw();
+        });
         this.resized.observe(this.element);
     }
 
@@ -44,13 +54,23 @@ export class TraceTable {
         const columns = columnsFor(width);
         const widths = widthsOf(columns, width);
         this.table.style.setProperty("--table-width", widths.reduce((a, b) => a + b) + "px");
-        replace(this.group, widths.map((w) => el("col", {style: {width: w + "px"}})));
+        replace(
+            this.group,
+            widths.map((w) => el("col", {style: {width: w + "px"}})),
+        );
         const names = columns.map((c) => c.id).join() + state.sort + state.order;
         if (names === this.names) return;
         this.names = names;
         this.columns = columns;
         const sorting = document.activeElement?.dataset?.sort;
-        replace(this.head, el("tr", {role: "row"}, columns.map((c) => headerCell(c, state, this.each.onSort))));
+        replace(
+            this.head,
+            el(
+                "tr",
+                {role: "row"},
+                columns.map((c) => headerCell(c, state, this.each.onSort)),
+            ),
+        );
         if (sorting) this.head.querySelector(`[data-sort="${sorting}"]`)?.focus();
         this.clear();
     }
@@ -74,8 +94,16 @@ export class TraceTable {
 
     fill(tr, trace) {
         const focused = tr.contains(document.activeElement);
-        replace(tr, this.columns.map((c) =>
-            el("td", {role: "cell", class: `cell-${c.id}${c.number ? " number" : ""}`}, c.cell(trace))));
+        replace(
+            tr,
+            this.columns.map((c) =>
+                el(
+                    "td",
+                    {role: "cell", class: `cell-${c.id}${c.number ? " number" : ""}`},
+                    c.cell(trace),
+                ),
+            ),
+        );
         this.shown.set(trace.trace_id, {trace, tr});
         if (focused) tr.querySelector(".row-link").focus({preventScroll: true});
     }
@@ -87,7 +115,11 @@ export class TraceTable {
             return known.tr;
         }
         const fresh = this.fresh.delete(trace.trace_id);
-        const tr = el("tr", {role: "row", class: fresh ? "fresh" : null, dataset: {trace: trace.trace_id}});
+        const tr = el("tr", {
+            role: "row",
+            class: fresh ? "fresh" : null,
+            dataset: {trace: trace.trace_id},
+        });
         this.fill(tr, trace);
         return tr;
     }
@@ -96,7 +128,10 @@ export class TraceTable {
         const {scrollTop, clientHeight} = this.element;
         const height = this.rowHeight;
         const first = Math.max(0, Math.floor(scrollTop / height) - AHEAD);
-        const end = Math.min(this.rows.length, Math.ceil((scrollTop + clientHeight) / height) + AHEAD);
+        const end = Math.min(
+            this.rows.length,
+            Math.ceil((scrollTop + clientHeight) / height) + AHEAD,
+        );
         const rows = this.rows.slice(first, end);
         const wanted = new Set(rows.map((t) => t.trace_id));
         for (const [id, {tr}] of this.shown)
@@ -143,7 +178,8 @@ export class TraceTable {
     move(step) {
         if (this.rows.length === 0) return;
         const at = this.selected === null ? -1 : this.indexOf(this.selected);
-        const to = at < 0 ? this.firstSeen() : Math.max(0, Math.min(this.rows.length - 1, at + step));
+        const to =
+            at < 0 ? this.firstSeen() : Math.max(0, Math.min(this.rows.length - 1, at + step));
         this.select(to);
     }
 

@@ -27,11 +27,25 @@ export const KEY = "project-demo";
 /** `llm-tracer serve` on a free port of loopback. {base, ingest(lines), stop()} */
 export async function startServer(env = {}) {
     const dir = mkdtempSync(path.join(tmpdir(), "llm-browser-"));
-    const clean = Object.fromEntries(Object.entries(process.env).filter(([k]) =>
-        !/^(TRACER_(?!BUILD_DIR)|TRACING_|API_KEY|STORAGE_|RATE_|CORS_|LISTEN_|DYNAMODB_|DEFAULT_PROJECT|XDG_)/.test(k)));
+    const clean = Object.fromEntries(
+        Object.entries(process.env).filter(
+            ([k]) =>
+                !/^(TRACER_(?!BUILD_DIR)|TRACING_|API_KEY|STORAGE_|RATE_|CORS_|LISTEN_|DYNAMODB_|DEFAULT_PROJECT|XDG_)/.test(
+                    k,
+                ),
+        ),
+    );
     const child = spawn(PROGRAM, ["serve", "--listen", "127.0.0.1:0"], {
-        env: {...clean, HOME: dir, TRACER_DATA_DIR: path.join(dir, "data"), API_KEY_REQUIRED: "false",
-              DEFAULT_PROJECT_KEY: KEY, ...env}, stdio: ["ignore", "pipe", "pipe"]});
+        env: {
+            ...clean,
+            HOME: dir,
+            TRACER_DATA_DIR: path.join(dir, "data"),
+            API_KEY_REQUIRED: "false",
+            DEFAULT_PROJECT_KEY: KEY,
+            ...env,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+    });
     let said = "";
     const base = await new Promise((resolve, reject) => {
         const hear = (piece) => {
@@ -45,11 +59,13 @@ export async function startServer(env = {}) {
         child.on("exit", (code) => reject(new Error(`serve ended with ${code}: ${said}`)));
     });
     return {
-        base, said: () => said,
+        base,
+        said: () => said,
         ingest: (lines, key = KEY) => ingest(base, lines, key),
         async stop() {
             child.removeAllListeners("exit");
-            const ended = child.exitCode !== null || new Promise((resolve) => child.once("exit", resolve));
+            const ended =
+                child.exitCode !== null || new Promise((resolve) => child.once("exit", resolve));
             child.kill("SIGTERM");
             await ended;
             rmSync(dir, {recursive: true, force: true});
@@ -61,9 +77,19 @@ export async function startServer(env = {}) {
 export async function ingest(base, lines, key = KEY) {
     const LINES = 20000;
     for (let at = 0; at < lines.length; at += LINES) {
-        const body = lines.slice(at, at + LINES).map((l) => JSON.stringify(l)).join("\n") + "\n";
-        const response = await fetch(base + "/api/ingest", {method: "POST", body, headers: {
-            "Content-Type": "application/x-ndjson", "X-API-Key": key}});
+        const body =
+            lines
+                .slice(at, at + LINES)
+                .map((l) => JSON.stringify(l))
+                .join("\n") + "\n";
+        const response = await fetch(base + "/api/ingest", {
+            method: "POST",
+            body,
+            headers: {
+                "Content-Type": "application/x-ndjson",
+                "X-API-Key": key,
+            },
+        });
         const text = await response.text();
         assert.equal(response.status, 200, text);
         const {rejected} = JSON.parse(text);
@@ -74,23 +100,45 @@ export async function ingest(base, lines, key = KEY) {
 let browser = null;
 export async function theBrowser() {
     browser ??= await require("playwright-core").chromium.launch({
-        executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"]});
+        executablePath: CHROMIUM,
+        args: ["--no-sandbox", "--disable-dev-shm-usage", "--font-render-hinting=none"],
+    });
     return browser;
 }
 
 /** A page on base + fragment. What it logs as an error or throws fails the test (see `run`), unless
  * it is one of `allow` (expressions). options: width, height, theme, touch, init (before the page). */
-export async function openPage(base, fragment = "", {width = 1280, height = 800, theme = "light", allow = [],
-                                                      errors = [], ...more} = {}) {
-    const context = await (await theBrowser()).newContext({viewport: {width, height}, colorScheme: theme,
-                                                           reducedMotion: "reduce", locale: "en-GB", timezoneId: "UTC", ...more});
+export async function openPage(
+    base,
+    fragment = "",
+    {width = 1280, height = 800, theme = "light", allow = [], errors = [], ...more} = {},
+) {
+    const context = await (
+        await theBrowser()
+    ).newContext({
+        viewport: {width, height},
+        colorScheme: theme,
+        reducedMotion: "reduce",
+        locale: "en-GB",
+        timezoneId: "UTC",
+        ...more,
+    });
     context.setDefaultTimeout(TIMEOUT_MS);
     const page = await context.newPage();
-    const note = (text) => { if (!allow.some((a) => a.test(text))) errors.push(text); };
-    page.on("console", (m) => { if (m.type() === "error") note(`console: ${m.text()} ${m.location().url}`); });
+    const note = (text) => {
+        if (!allow.some((a) => a.test(text))) errors.push(text);
+    };
+    page.on("console", (m) => {
+        if (m.type() === "error") note(`console: ${m.text()} ${m.location().url}`);
+    });
     page.on("pageerror", (e) => note(`page: ${e.stack}`));
-    page.on("request", (r) => { if (!r.url().startsWith(base)) note(`foreign request: ${r.url()}`); });
-    page.on("dialog", (d) => { note(`dialog: ${d.message()}`); d.dismiss(); });
+    page.on("request", (r) => {
+        if (!r.url().startsWith(base)) note(`foreign request: ${r.url()}`);
+    });
+    page.on("dialog", (d) => {
+        note(`dialog: ${d.message()}`);
+        d.dismiss();
+    });
     await page.goto(base + "/" + fragment);
     return page;
 }
@@ -100,19 +148,35 @@ export async function axe(page, {themes = ["light", "dark"], exclude = []} = {})
     const found = [];
     for (const theme of themes) {
         await page.emulateMedia({colorScheme: theme, reducedMotion: "reduce"});
-        if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(AXE + ";0"); // past the page's CSP
-        const {violations} = await page.evaluate((skip) => globalThis.axe.run({exclude: skip}, {
-            resultTypes: ["violations"]}), exclude);
+        if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(AXE + ";0"); // past the page's CSP
+        const {violations} = await page.evaluate(
+            (skip) =>
+                globalThis.axe.run(
+                    {exclude: skip},
+                    {
+                        resultTypes: ["violations"],
+                    },
+                ),
+            exclude,
+        );
         for (const v of violations.filter((x) => ["serious", "critical"].includes(x.impact)))
-            found.push(`${theme}: ${v.id}: ${v.help}: ` +
-                v.nodes.slice(0, 4).map((n) => `${n.html.slice(0, 160)} (${n.any[0]?.message ?? ""})`).join("\n    "));
+            found.push(
+                `${theme}: ${v.id}: ${v.help}: ` +
+                    v.nodes
+                        .slice(0, 4)
+                        .map((n) => `${n.html.slice(0, 160)} (${n.any[0]?.message ?? ""})`)
+                        .join("\n    "),
+            );
     }
     assert.deepEqual(found, [], found.join("\n"));
 }
 
 /** Nothing is wider than the window. */
 export async function fitsWidth(page) {
-    const [wide, inner] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    const [wide, inner] = await page.evaluate(() => [
+        document.documentElement.scrollWidth,
+        innerWidth,
+    ]);
     assert.ok(wide <= inner, `the page is ${wide} px wide in a window of ${inner} px`);
     const main = await page.evaluate(() => {
         const m = document.getElementById("main");
@@ -152,20 +216,25 @@ export async function run({seed = async () => {}, env = {}} = {}) {
     const only = process.argv[2] ?? "";
     let shared = null;
     let failed = 0;
-    const server = () => (shared ??= startServer(env).then(async (s) => {
-        await seed(s);
-        return s;
-    }));
+    const server = () =>
+        (shared ??= startServer(env).then(async (s) => {
+            await seed(s);
+            return s;
+        }));
     try {
         for (const {name, f} of tests.filter((x) => x.name.includes(only))) {
             const began = performance.now();
             const errors = [];
             const pages = [];
-            const t = {server, errors, async page(base, fragment, options) {
-                const page = await openPage(base, fragment, {...options, errors});
-                pages.push(page);
-                return page;
-            }};
+            const t = {
+                server,
+                errors,
+                async page(base, fragment, options) {
+                    const page = await openPage(base, fragment, {...options, errors});
+                    pages.push(page);
+                    return page;
+                },
+            };
             try {
                 await f(t);
                 assert.deepEqual(errors, [], "the page reported errors: " + errors.join("\n"));
@@ -175,7 +244,12 @@ export async function run({seed = async () => {}, env = {}} = {}) {
                 console.log(`FAIL ${name}\n${error.stack}`);
                 if (errors.length) console.log("the page reported: " + errors.join("\n"));
                 if (process.env.SHOTS && pages.length)
-                    await pages.at(-1).screenshot({path: path.join(process.env.SHOTS, name.replace(/\W+/g, "-") + ".png")}).catch(() => {});
+                    await pages
+                        .at(-1)
+                        .screenshot({
+                            path: path.join(process.env.SHOTS, name.replace(/\W+/g, "-") + ".png"),
+                        })
+                        .catch(() => {});
             }
             for (const page of pages) await page.context().close();
         }

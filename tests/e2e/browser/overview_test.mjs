@@ -13,17 +13,29 @@ function seed(server) {
         const start = NOW - 20 * HOUR + i * (HOUR / 2) - 60000;
         const alpha = i % 4 !== 3;
         const fails = [0, 4, 8].includes(i);
-        const took = alpha ? 100 * (i % 30 + 1) : 1000;
-        lines.push(...trace(i + 1, start, start + took + 5, {name: `work ${i}`, user_id: i % 2 ? "ada" : "grace"}),
-                   ...call(i + 1, i + 1, null, start, start + took, {
-                       model: alpha ? "alpha-1" : "beta-2", prompt: "p", answer: "a", tokens: [1000, 100], cost: alpha ? 0.01 : 0.3,
-                       ttft: 50, error: fails ? "500 broken" : null}));
+        const took = alpha ? 100 * ((i % 30) + 1) : 1000;
+        lines.push(
+            ...trace(i + 1, start, start + took + 5, {
+                name: `work ${i}`,
+                user_id: i % 2 ? "ada" : "grace",
+            }),
+            ...call(i + 1, i + 1, null, start, start + took, {
+                model: alpha ? "alpha-1" : "beta-2",
+                prompt: "p",
+                answer: "a",
+                tokens: [1000, 100],
+                cost: alpha ? 0.01 : 0.3,
+                ttft: 50,
+                error: fails ? "500 broken" : null,
+            }),
+        );
     }
     return server.ingest(lines);
 }
 
 const ready = (page) => page.locator(".tile").first().waitFor();
-const chart = (page, name) => page.locator("figure", {has: page.getByRole("heading", {name, exact: true})});
+const chart = (page, name) =>
+    page.locator("figure", {has: page.getByRole("heading", {name, exact: true})});
 
 test("the figures are those of what was written", async (t) => {
     const {base} = await t.server();
@@ -38,15 +50,23 @@ test("the figures are those of what was written", async (t) => {
     expect.match(of("Tokens"), /41K/); // 37 × 1,100
     await page.getByRole("link", {name: "3 failed"}).click();
     await page.waitForURL(/#\/traces\?range=24h&status=error|#\/traces\?status=error&range=24h/);
-    await eventually(async () => await page.locator("tr[data-trace]").count() === 3, "the failed ones are listed");
+    await eventually(
+        async () => (await page.locator("tr[data-trace]").count()) === 3,
+        "the failed ones are listed",
+    );
 });
 
 test("lists lead into traces", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base, "#/overview?range=24h");
     await ready(page);
-    const dearest = page.locator("section", {has: page.getByRole("heading", {name: "Dearest traces"})});
-    expect.equal((await dearest.locator("tbody tr").first().locator("td").last().innerText()), "$0.30");
+    const dearest = page.locator("section", {
+        has: page.getByRole("heading", {name: "Dearest traces"}),
+    });
+    expect.equal(
+        await dearest.locator("tbody tr").first().locator("td").last().innerText(),
+        "$0.30",
+    );
     const models = page.locator("section", {has: page.getByRole("heading", {name: "Models"})});
     expect.match(await models.locator("tbody tr").first().innerText(), /beta-2/);
     await models.getByRole("link", {name: "alpha-1"}).click();
@@ -68,15 +88,26 @@ test("a chart is read by keyboard and as a table", async (t) => {
     await page.keyboard.press("End");
     const last = await plot.getAttribute("aria-valuetext");
     await page.keyboard.press("ArrowLeft");
-    await eventually(async () => /alpha-1 \$0\.0\d/.test(await plot.getAttribute("aria-valuetext")) && await plot.getAttribute("aria-valuetext") !== last, "values are told");
+    await eventually(
+        async () =>
+            /alpha-1 \$0\.0\d/.test(await plot.getAttribute("aria-valuetext")) &&
+            (await plot.getAttribute("aria-valuetext")) !== last,
+        "values are told",
+    );
     expect.ok(await cost.locator(".tip").isVisible());
-    expect.ok(await cost.locator("pattern").count() >= 6, "columns have patterns");
-    const dashes = await chart(page, "Latency").locator("path.line").evaluateAll((l) => l.map((p) => getComputedStyle(p).strokeDasharray));
+    expect.ok((await cost.locator("pattern").count()) >= 6, "columns have patterns");
+    const dashes = await chart(page, "Latency")
+        .locator("path.line")
+        .evaluateAll((l) => l.map((p) => getComputedStyle(p).strokeDasharray));
     expect.equal(new Set(dashes).size, 2, "lines differ without colour: " + dashes);
     await cost.getByRole("button", {name: "Cost as a table"}).click();
     await cost.locator("tbody tr").first().waitFor();
-    expect.ok(await cost.locator("tbody tr").count() >= 19, "hours with calls");
-    await page.getByRole("group", {name: "Percentile"}).first().getByRole("button", {name: "p50"}).click();
+    expect.ok((await cost.locator("tbody tr").count()) >= 19, "hours with calls");
+    await page
+        .getByRole("group", {name: "Percentile"})
+        .first()
+        .getByRole("button", {name: "p50"})
+        .click();
     expect.equal(await page.getByRole("button", {name: "p50", pressed: true}).count(), 2);
     await plot.waitFor({state: "hidden"});
     await chart(page, "Calls").getByRole("slider").focus();
@@ -92,8 +123,13 @@ test("the range stands in the URL", async (t) => {
     await page.getByRole("button", {name: /Time range/}).click();
     await page.getByRole("button", {name: "Last 6 hours"}).click();
     await page.waitForURL(/range=6h/);
-    await eventually(async () => /\b1[0-4]\b/.test(await page.locator(".tile").nth(2).innerText()), "fewer calls");
-    await page.evaluate(() => { location.hash = "#/overview?from=2001-01-01T00:00:00Z&to=2001-01-02T00:00:00Z"; });
+    await eventually(
+        async () => /\b1[0-4]\b/.test(await page.locator(".tile").nth(2).innerText()),
+        "fewer calls",
+    );
+    await page.evaluate(() => {
+        location.hash = "#/overview?from=2001-01-01T00:00:00Z&to=2001-01-02T00:00:00Z";
+    });
     await page.getByText("Nothing in this time").waitFor();
 });
 

@@ -16,12 +16,62 @@ const {projectOf} = await load("key.js");
 
 test("figures are short, and what is unknown is no zero", () => {
     const cases = [
-        [format.duration, [[null, "–"], [0, "0 ms"], [0.42, "0.4 ms"], [31, "31 ms"], [999.6, "1.00 s"], [1340, "1.34 s"], [59940, "59.9 s"],
-                           [125000, "2 m 05 s"], [3 * 3600e3 + 4 * 60e3, "3 h 04 m"], [51 * 3600e3, "2 d 3 h"]]],
-        [format.compact, [[undefined, "–"], [0, "0"], [999, "999"], [1234, "1.2K"], [34567, "35K"], [999960, "1.0M"], [2.5e9, "2.5B"]]],
-        [format.cost, [[null, "–"], [0, "$0"], [0.0000098, "$0.0000098"], [0.00067, "$0.00067"], [0.5, "$0.50"], [0.0123, "$0.012"], [3.2, "$3.20"], [1234.5, "$1,235"]]],
-        [format.bytes, [[null, "–"], [512, "512 B"], [4040, "4.0 KB"], [5.2e6, "5.2 MB"]]],
-        [format.count, [[1234567, "1,234,567"], [null, "–"]]],
+        [
+            format.duration,
+            [
+                [null, "–"],
+                [0, "0 ms"],
+                [0.42, "0.4 ms"],
+                [31, "31 ms"],
+                [999.6, "1.00 s"],
+                [1340, "1.34 s"],
+                [59940, "59.9 s"],
+                [125000, "2 m 05 s"],
+                [3 * 3600e3 + 4 * 60e3, "3 h 04 m"],
+                [51 * 3600e3, "2 d 3 h"],
+            ],
+        ],
+        [
+            format.compact,
+            [
+                [undefined, "–"],
+                [0, "0"],
+                [999, "999"],
+                [1234, "1.2K"],
+                [34567, "35K"],
+                [999960, "1.0M"],
+                [2.5e9, "2.5B"],
+            ],
+        ],
+        [
+            format.cost,
+            [
+                [null, "–"],
+                [0, "$0"],
+                [0.0000098, "$0.0000098"],
+                [0.00067, "$0.00067"],
+                [0.5, "$0.50"],
+                [0.0123, "$0.012"],
+                [3.2, "$3.20"],
+                [1234.5, "$1,235"],
+            ],
+        ],
+        [
+            format.bytes,
+            [
+                [null, "–"],
+                [512, "512 B"],
+                [4040, "4.0 KB"],
+                [5.2e6, "5.2 MB"],
+            ],
+        ],
+        [
+            format.count,
+            [
+                [1234567, "1,234,567"],
+                [null, "–"],
+            ],
+        ],
     ];
     for (const [f, pairs] of cases)
         for (const [value, text] of pairs) assert.equal(f(value), text, `${f.name}(${value})`);
@@ -35,10 +85,22 @@ test("figures are short, and what is unknown is no zero", () => {
 
 test("a time range is a preset or two times", () => {
     const now = Date.parse("2026-01-02T12:00:00Z");
-    assert.equal(time.rangeOf(new URLSearchParams("range=6h"), "all", now).from, "2026-01-02T06:00:00.000Z");
-    assert.deepEqual(time.rangeOf(new URLSearchParams(""), "all", now), {id: "all", from: null, to: null, label: "All time"});
+    assert.equal(
+        time.rangeOf(new URLSearchParams("range=6h"), "all", now).from,
+        "2026-01-02T06:00:00.000Z",
+    );
+    assert.deepEqual(time.rangeOf(new URLSearchParams(""), "all", now), {
+        id: "all",
+        from: null,
+        to: null,
+        label: "All time",
+    });
     assert.equal(time.rangeOf(new URLSearchParams("range=nonsense"), "7d", now).id, "7d");
-    const own = time.rangeOf(new URLSearchParams({from: "2026-01-01T00:00:00+01:00", to: "soon"}), "7d", now);
+    const own = time.rangeOf(
+        new URLSearchParams({from: "2026-01-01T00:00:00+01:00", to: "soon"}),
+        "7d",
+        now,
+    );
     assert.equal(own.id, "custom");
     assert.equal(own.from, "2025-12-31T23:00:00.000Z");
     assert.equal(own.to, null);
@@ -51,30 +113,66 @@ test("filters read what the URL says and write it back", () => {
     const state = filters.readState(new URLSearchParams(query));
     assert.deepEqual(state.filters, {q: "a b", status: "error", tags: "x,y"});
     assert.equal(href("/traces", filters.linkQuery(state)), "#/traces?" + query);
-    assert.equal(filters.readState(new URLSearchParams("sort=nonsense&order=x")).sort, "start_time");
+    assert.equal(
+        filters.readState(new URLSearchParams("sort=nonsense&order=x")).sort,
+        "start_time",
+    );
     assert.ok(!filters.isFiltered(filters.readState(new URLSearchParams("sort=cost"))));
-    for (const [text, ms] of [["2s", 2000], ["1.5 s", 1500], ["300", 300], ["300ms", 300], ["2m", 120000], ["soon", null], ["-1s", null], ["", null]])
+    for (const [text, ms] of [
+        ["2s", 2000],
+        ["1.5 s", 1500],
+        ["300", 300],
+        ["300ms", 300],
+        ["2m", 120000],
+        ["soon", null],
+        ["-1s", null],
+        ["", null],
+    ])
         assert.equal(filters.parseDuration(text), ms, text);
 });
 
 test("what arrives is held against the filters", () => {
-    const trace = {name: "Research agent", status: "ok", user_id: "ada", session_id: null, tags: ["prod"], duration_ms: 900, start_time: "2026-01-02T00:00:00Z"};
+    const trace = {
+        name: "Research agent",
+        status: "ok",
+        user_id: "ada",
+        session_id: null,
+        tags: ["prod"],
+        duration_ms: 900,
+        start_time: "2026-01-02T00:00:00Z",
+    };
     const may = (query) => filters.mayMatch(filters.readState(new URLSearchParams(query)), trace);
     assert.ok(may(""));
     assert.ok(may("name=AGENT&status=ok&user_id=ada&tags=eval,prod"));
-    for (const query of ["name=writer", "status=error", "user_id=grace", "session_id=s", "tags=eval", "min_duration_ms=1000",
-                         "from=2026-01-03T00:00:00Z", "to=2026-01-02T00:00:00Z"])
+    for (const query of [
+        "name=writer",
+        "status=error",
+        "user_id=grace",
+        "session_id=s",
+        "tags=eval",
+        "min_duration_ms=1000",
+        "from=2026-01-03T00:00:00Z",
+        "to=2026-01-02T00:00:00Z",
+    ])
         assert.ok(!may(query), query);
     assert.ok(may("q=unknown"), "the service alone knows");
     assert.ok(!filters.knowsAll(filters.readState(new URLSearchParams("q=x"))));
 });
 
 test("axes have few steps at good numbers", () => {
-    for (const [max, wanted] of [[0, [0, 1]], [3, [0, 1, 2, 3]], [0.0042, [0, 0.002, 0.004, 0.006]], [97, [0, 25, 50, 75, 100]]])
+    for (const [max, wanted] of [
+        [0, [0, 1]],
+        [3, [0, 1, 2, 3]],
+        [0.0042, [0, 0.002, 0.004, 0.006]],
+        [97, [0, 25, 50, 75, 100]],
+    ])
         assert.deepEqual(scale.steps(max), wanted);
     for (let i = 1; i < 3000; i++) {
         const all = scale.steps(i * 1.37 ** (i % 40));
-        assert.ok(all.length >= 2 && all.length <= 7 && all.at(-1) >= i * 1.37 ** (i % 40) * 0.9999, String(i));
+        assert.ok(
+            all.length >= 2 && all.length <= 7 && all.at(-1) >= i * 1.37 ** (i % 40) * 0.9999,
+            String(i),
+        );
     }
     assert.equal(scale.durationSteps(4 * 60e3).at(1) % 60e3, 0);
 });
@@ -85,19 +183,30 @@ test("buckets cover the range, and labels do not touch", () => {
     assert.equal(scale.bucketTimes(0, HOUR * 1e6, HOUR, 500).length, 500);
     const at = scale.labelled(24, 300, 56);
     assert.ok(at.length <= 5 && at.includes(23));
-    const labels = scale.spread([{y: 10}, {y: 11}, {y: 90}, {y: 91}], 14, 0, 100).map((l) => l.y).sort((a, b) => a - b);
+    const labels = scale
+        .spread([{y: 10}, {y: 11}, {y: 90}, {y: 91}], 14, 0, 100)
+        .map((l) => l.y)
+        .sort((a, b) => a - b);
     for (let i = 1; i < labels.length; i++) assert.ok(labels[i] - labels[i - 1] >= 14);
     assert.ok(labels.at(-1) <= 100);
 });
 
 test("models get series, the rest is one", () => {
-    const groups = Array.from({length: 7}, (_, i) => ({model: `m${i}`, calls: 1, cost: i, time: "2026-01-02T00:00:00+00:00"}));
+    const groups = Array.from({length: 7}, (_, i) => ({
+        model: `m${i}`,
+        calls: 1,
+        cost: i,
+        time: "2026-01-02T00:00:00+00:00",
+    }));
     const top = overview.topModels([...groups, {model: null, calls: 9, cost: 100}]);
     assert.deepEqual(top, ["m6", "m5", "m4", "m3", "m2"]);
     const times = [Date.parse("2026-01-01T00:00:00Z"), Date.parse("2026-01-02T00:00:00Z")];
     const series = overview.sumSeries(groups, times, top, (g) => g.cost);
     assert.deepEqual(series.at(-1), {name: "others", values: [0, 1]});
-    assert.deepEqual(overview.valueSeries(groups, times, ["m1"], (g) => g.cost), [{name: "m1", values: [null, 1]}]);
+    assert.deepEqual(
+        overview.valueSeries(groups, times, ["m1"], (g) => g.cost),
+        [{name: "m1", values: [null, 1]}],
+    );
 });
 
 test("columns fill the width they get", () => {
@@ -105,23 +214,43 @@ test("columns fill the width they get", () => {
     for (const width of [700, 1280, 1920, 3840]) {
         const chosen = columns.columnsFor(width);
         const sum = columns.widthsOf(chosen, width).reduce((a, b) => a + b);
-        assert.ok(sum > width - chosen.length && sum <= Math.max(width, chosen.reduce((a, c) => a + c.width, 0)), `${width}: ${sum}`);
+        assert.ok(
+            sum > width - chosen.length &&
+                sum <=
+                    Math.max(
+                        width,
+                        chosen.reduce((a, c) => a + c.width, 0),
+                    ),
+            `${width}: ${sum}`,
+        );
     }
     assert.ok(columns.columnsFor(360).length === 6);
 });
 
 test("events are read in any pieces", () => {
-    const stream = ": hello\n\nevent: trace\ndata: {\"a\":\ndata: 1}\n\nevent: span\r\ndata:x\r\n\r\ndata: y\n\n";
+    const stream =
+        ': hello\n\nevent: trace\ndata: {"a":\ndata: 1}\n\nevent: span\r\ndata:x\r\n\r\ndata: y\n\n';
     for (let size = 1; size <= stream.length; size++) {
         const heard = [];
         const parser = eventParser((event, data) => heard.push([event, data]));
         for (let at = 0; at < stream.length; at += size) parser.feed(stream.slice(at, at + size));
-        assert.deepEqual(heard, [["trace", "{\"a\":\n1}"], ["span", "x"], ["message", "y"]], `pieces of ${size}`);
+        assert.deepEqual(
+            heard,
+            [
+                ["trace", '{"a":\n1}'],
+                ["span", "x"],
+                ["message", "y"],
+            ],
+            `pieces of ${size}`,
+        );
     }
 });
 
 test("ids of any form make one segment of a route", () => {
-    assert.equal(href(pathOf("trace", "a/b?c#d"), {span: null, x: "1 2"}), "#/trace/a%2Fb%3Fc%23d?x=1+2");
+    assert.equal(
+        href(pathOf("trace", "a/b?c#d"), {span: null, x: "1 2"}),
+        "#/trace/a%2Fb%3Fc%23d?x=1+2",
+    );
     assert.equal(projectOf("project-a-b"), "a-b");
     assert.equal(projectOf("nothing"), null);
 });

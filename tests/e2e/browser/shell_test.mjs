@@ -16,48 +16,49 @@ async function withKeys(f) {
 
 const REFUSED = [/status of 40[01]/];
 
-test("a key is asked for, kept in the tab, never in the URL", (t) => withKeys(async ({base}) => {
-    const page = await t.page(base, "#/traces?status=ok", {allow: REFUSED});
-    const field = page.getByLabel("API key");
-    await field.waitFor();
-    await axe(page);
-    await field.fill("project-wrong");
-    await page.getByRole("button", {name: "Sign in"}).last().click();
-    await page.getByRole("alert").waitFor();
-    expect.equal(await rows(page).count(), 0);
-    await field.fill(KEY);
-    await page.keyboard.press("Enter");
-    await rows(page).first().waitFor();
-    expect.ok(page.url().endsWith("#/traces?status=ok"), page.url());
-    expect.equal(await page.evaluate(() => sessionStorage.getItem("llm-tracer.key")), KEY);
-    expect.equal(await page.evaluate(() => localStorage.getItem("llm-tracer.key")), null);
-    expect.equal(await page.locator("#key").count(), 0);
-    await page.getByText("demo", {exact: true}).first().waitFor();
-    await page.reload();
-    await rows(page).first().waitFor();
-    const other = await page.context().newPage();
-    await other.goto(base);
-    await other.getByLabel("API key").waitFor(); // another tab knows nothing
-    await page.getByRole("button", {name: "Sign out"}).click();
-    await field.waitFor();
-    expect.equal(await page.evaluate(() => sessionStorage.getItem("llm-tracer.key")), null);
-}));
+test("a key is asked for, kept in the tab, never in the URL", (t) =>
+    withKeys(async ({base}) => {
+        const page = await t.page(base, "#/traces?status=ok", {allow: REFUSED});
+        const field = page.getByLabel("API key");
+        await field.waitFor();
+        await axe(page);
+        await field.fill("project-wrong");
+        await page.getByRole("button", {name: "Sign in"}).last().click();
+        await page.getByRole("alert").waitFor();
+        expect.equal(await rows(page).count(), 0);
+        await field.fill(KEY);
+        await page.keyboard.press("Enter");
+        await rows(page).first().waitFor();
+        expect.ok(page.url().endsWith("#/traces?status=ok"), page.url());
+        expect.equal(await page.evaluate(() => sessionStorage.getItem("llm-tracer.key")), KEY);
+        expect.equal(await page.evaluate(() => localStorage.getItem("llm-tracer.key")), null);
+        expect.equal(await page.locator("#key").count(), 0);
+        await page.getByText("demo", {exact: true}).first().waitFor();
+        await page.reload();
+        await rows(page).first().waitFor();
+        const other = await page.context().newPage();
+        await other.goto(base);
+        await other.getByLabel("API key").waitFor(); // another tab knows nothing
+        await page.getByRole("button", {name: "Sign out"}).click();
+        await field.waitFor();
+        expect.equal(await page.evaluate(() => sessionStorage.getItem("llm-tracer.key")), null);
+    }));
 
-test("a remembered key serves a new tab until one signs out", (t) => withKeys(async ({base}) => {
-    const page = await t.page(base, "", {allow: REFUSED});
-    await page.getByLabel("API key").fill(KEY);
-    await page.getByLabel("Remember on this device").check();
-    await page.keyboard.press("Enter");
-    await rows(page).first().waitFor();
-    const other = await page.context().newPage();
-    await other.goto(base);
-    await rows(other).first().waitFor();
-    await other.getByRole("button", {name: "Sign out"}).click();
-    await other.getByLabel("API key").waitFor();
-    expect.equal(await other.evaluate(() => localStorage.getItem("llm-tracer.key")), null);
-    for (const p of [page, other])
-        expect.ok(!p.url().includes("demo"), p.url());
-}));
+test("a remembered key serves a new tab until one signs out", (t) =>
+    withKeys(async ({base}) => {
+        const page = await t.page(base, "", {allow: REFUSED});
+        await page.getByLabel("API key").fill(KEY);
+        await page.getByLabel("Remember on this device").check();
+        await page.keyboard.press("Enter");
+        await rows(page).first().waitFor();
+        const other = await page.context().newPage();
+        await other.goto(base);
+        await rows(other).first().waitFor();
+        await other.getByRole("button", {name: "Sign out"}).click();
+        await other.getByLabel("API key").waitFor();
+        expect.equal(await other.evaluate(() => localStorage.getItem("llm-tracer.key")), null);
+        for (const p of [page, other]) expect.ok(!p.url().includes("demo"), p.url());
+    }));
 
 test("the theme is switched and kept", async (t) => {
     const {base} = await t.server();
@@ -113,7 +114,9 @@ test("without the service the list says so and comes back", async (t) => {
     const page = await t.page(base, "#/overview", {allow: [/ERR_FAILED/]});
     await page.getByRole("heading", {name: "Overview"}).waitFor();
     await page.route("**/api/traces*", (r) => r.abort());
-    await page.evaluate(() => { location.hash = "#/traces"; });
+    await page.evaluate(() => {
+        location.hash = "#/traces";
+    });
     await page.getByText("The service cannot be reached").waitFor();
     await axe(page);
     await page.unroute("**/api/traces*");

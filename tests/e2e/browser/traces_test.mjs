@@ -4,7 +4,8 @@ import {call, days, span, trace, traceId} from "./seed.mjs";
 
 const DAYS = 400;
 const T0 = Date.now();
-const HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
+const HOSTILE =
+    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
 const LONG = "a-very-long-name-".repeat(14);
 
 const rows = (page) => page.locator("tr[data-trace]");
@@ -23,13 +24,36 @@ function fresh(more = {}, {running = false} = {}) {
 function seed(server) {
     return server.ingest([
         ...days(DAYS, {now: T0 - 60000, gap: 30000}),
-        ...trace(500001, T0 - 30000, T0 - 29000, {name: HOSTILE, tags: ["<b>tag</b>"], user_id: "<i>user</i>"}),
-        ...trace(500002, T0 - 28000, T0 - 24800, {name: LONG, tags: ["special", "x".repeat(100)], user_id: "u".repeat(200), session_id: "s-special"}),
-        ...call(500002, 500002, null, T0 - 28000, T0 - 25000, {model: "gpt-4o", prompt: "The quick brown zebrafish", answer: "jumps",
-                                                                tokens: [1200, 340], cached: 600, cost: 0.0123, ttft: 210}),
-        ...span(500003, 500002, 500002, T0 - 25000, T0 - 24900, {span_type: "tool", name: "zebra_tool"}),
+        ...trace(500001, T0 - 30000, T0 - 29000, {
+            name: HOSTILE,
+            tags: ["<b>tag</b>"],
+            user_id: "<i>user</i>",
+        }),
+        ...trace(500002, T0 - 28000, T0 - 24800, {
+            name: LONG,
+            tags: ["special", "x".repeat(100)],
+            user_id: "u".repeat(200),
+            session_id: "s-special",
+        }),
+        ...call(500002, 500002, null, T0 - 28000, T0 - 25000, {
+            model: "gpt-4o",
+            prompt: "The quick brown zebrafish",
+            answer: "jumps",
+            tokens: [1200, 340],
+            cached: 600,
+            cost: 0.0123,
+            ttft: 210,
+        }),
+        ...span(500003, 500002, 500002, T0 - 25000, T0 - 24900, {
+            span_type: "tool",
+            name: "zebra_tool",
+        }),
         ...trace(500004, T0 - 20000, null, {name: "still running"}),
-        ...call(500004, 500004, null, T0 - 20000, null, {model: "gpt-4o-mini", prompt: "wait", answer: ""}),
+        ...call(500004, 500004, null, T0 - 20000, null, {
+            model: "gpt-4o-mini",
+            prompt: "wait",
+            answer: "",
+        }),
     ]);
 }
 
@@ -37,14 +61,26 @@ test("a row shows all that is known", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base, "", {width: 1900});
     await settled(page);
-    const cells = async (n) => Object.fromEntries(await row(page, n).locator("td").evaluateAll((tds) =>
-        tds.map((td) => [td.className.replace("cell-", "").replace(" number", ""), td.innerText.replace(/\s+/g, " ").trim()])));
+    const cells = async (n) =>
+        Object.fromEntries(
+            await row(page, n)
+                .locator("td")
+                .evaluateAll((tds) =>
+                    tds.map((td) => [
+                        td.className.replace("cell-", "").replace(" number", ""),
+                        td.innerText.replace(/\s+/g, " ").trim(),
+                    ]),
+                ),
+        );
     const shown = await cells(500002);
     expect.equal(shown.status, "OK");
     expect.equal(shown.model, "gpt-4o");
     expect.equal(shown.duration, "3.20 s");
     expect.equal(shown.ttft, "210 ms");
-    expect.equal(shown.tokens, "1.2K→ 340".replace("→ ", "→340").replace("→", shown.tokens.includes(" → ") ? " → " : "→"));
+    expect.equal(
+        shown.tokens,
+        "1.2K→ 340".replace("→ ", "→340").replace("→", shown.tokens.includes(" → ") ? " → " : "→"),
+    );
     expect.equal(shown.cached, "600");
     expect.equal(shown.cost, "$0.012");
     expect.equal(shown.session, "s-special");
@@ -72,7 +108,8 @@ test("filters are chips and stand in the URL", async (t) => {
     const page = await t.page(base, "#/traces?status=error&model=gpt");
     await settled(page);
     const chip = (label) => page.getByRole("button", {name: `Remove filter ${label}`});
-    for (const s of await page.locator("td.cell-status").allInnerTexts()) expect.equal(s.trim(), "Error");
+    for (const s of await page.locator("td.cell-status").allInnerTexts())
+        expect.equal(s.trim(), "Error");
     await chip("Model: gpt").click();
     await page.waitForURL(/#\/traces\?status=error$/);
     await page.keyboard.press("f");
@@ -81,15 +118,26 @@ test("filters are chips and stand in the URL", async (t) => {
     await page.keyboard.press("Enter");
     await chip("User: ada").waitFor();
     expect.equal(new URLSearchParams(page.url().split("?")[1]).get("min_duration_ms"), "1000");
-    expect.equal(await page.getByRole("button", {name: "Errors"}).getAttribute("aria-pressed"), "true");
+    expect.equal(
+        await page.getByRole("button", {name: "Errors"}).getAttribute("aria-pressed"),
+        "true",
+    );
     await page.goBack();
     await chip("User: ada").waitFor({state: "detached"});
     await chip("Status: Error").click();
     await page.waitForURL(/#\/traces$/);
-    await row(page, 500002).getByRole("button", {name: "special", includeHidden: true}).first().dispatchEvent("click").catch(() => {});
-    await page.evaluate(() => { location.hash = "#/traces?tags=special"; });
-    await eventually(async () => await rows(page).count() === 1, "one trace has the tag");
-    await page.evaluate(() => { location.hash = "#/traces?name=does-not-exist"; });
+    await row(page, 500002)
+        .getByRole("button", {name: "special", includeHidden: true})
+        .first()
+        .dispatchEvent("click")
+        .catch(() => {});
+    await page.evaluate(() => {
+        location.hash = "#/traces?tags=special";
+    });
+    await eventually(async () => (await rows(page).count()) === 1, "one trace has the tag");
+    await page.evaluate(() => {
+        location.hash = "#/traces?name=does-not-exist";
+    });
     await page.getByText("No trace matches").waitFor();
     await axe(page);
 });
@@ -113,11 +161,14 @@ test("search finds words of prompts", async (t) => {
     await settled(page);
     await page.keyboard.press("/");
     await page.keyboard.type("zebrafish");
-    await eventually(async () => await rows(page).count() === 1 && await row(page, 500002).count() === 1, "the trace is found");
+    await eventually(
+        async () => (await rows(page).count()) === 1 && (await row(page, 500002).count()) === 1,
+        "the trace is found",
+    );
     expect.match(page.url(), /q=zebrafish/);
     expect.equal(await page.evaluate(() => document.activeElement.id), "search");
     await page.keyboard.press("Escape");
-    await eventually(async () => await rows(page).count() > 5, "all are back");
+    await eventually(async () => (await rows(page).count()) > 5, "all are back");
     expect.ok(!page.url().includes("zebrafish"));
 });
 
@@ -125,19 +176,38 @@ test("columns sort, by mouse and keyboard", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base, "", {width: 1900});
     await settled(page);
-    const order = async () => (await page.locator("td.cell-duration span").evaluateAll((l) => l.map((s) => s.title)))
-        .map((s) => parseInt(s.replace(/\D/g, ""), 10)).filter((n) => !Number.isNaN(n));
+    const order = async () =>
+        (await page.locator("td.cell-duration span").evaluateAll((l) => l.map((s) => s.title)))
+            .map((s) => parseInt(s.replace(/\D/g, ""), 10))
+            .filter((n) => !Number.isNaN(n));
     const header = page.getByRole("columnheader", {name: "Duration"});
     await header.getByRole("button").click();
     await page.waitForURL(/sort=duration/);
-    await eventually(async () => (await order()).length > 10 && (await order()).every((v, i, all) => i === 0 || v <= all[i - 1]), "slowest first");
+    await eventually(
+        async () =>
+            (await order()).length > 10 &&
+            (await order()).every((v, i, all) => i === 0 || v <= all[i - 1]),
+        "slowest first",
+    );
     expect.equal(await header.getAttribute("aria-sort"), "descending");
     await header.getByRole("button").press("Enter");
     await page.waitForURL(/order=asc/);
-    await eventually(async () => (await order()).length > 10 && (await order()).every((v, i, all) => i === 0 || v >= all[i - 1]), "fastest first");
+    await eventually(
+        async () =>
+            (await order()).length > 10 &&
+            (await order()).every((v, i, all) => i === 0 || v >= all[i - 1]),
+        "fastest first",
+    );
     expect.equal(await header.getAttribute("aria-sort"), "ascending");
-    expect.equal(await page.getByRole("columnheader", {name: "Time"}).getAttribute("aria-sort"), "none");
-    for (const [column, sort] of [["Cost", "cost"], ["Tokens", "tokens"], ["TTFT", "ttft"]]) {
+    expect.equal(
+        await page.getByRole("columnheader", {name: "Time"}).getAttribute("aria-sort"),
+        "none",
+    );
+    for (const [column, sort] of [
+        ["Cost", "cost"],
+        ["Tokens", "tokens"],
+        ["TTFT", "ttft"],
+    ]) {
         await page.getByRole("columnheader", {name: column}).getByRole("button").click();
         await page.waitForURL(new RegExp(`sort=${sort}`));
         await settled(page);
@@ -150,13 +220,15 @@ test("scrolling reads every page and keeps the document small", async (t) => {
     await settled(page);
     const all = new Set();
     await eventually(async () => {
-        for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace))) all.add(id);
+        for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace)))
+            all.add(id);
         await page.locator(".list").evaluate((l) => l.scrollBy(0, l.clientHeight * 0.8));
         return page.getByText("That is all.").isVisible();
     }, "the end comes");
-    for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace))) all.add(id);
+    for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace)))
+        all.add(id);
     expect.ok(all.size >= DAYS + 3, `${all.size} traces were seen`);
-    expect.ok(await rows(page).count() < 80, "rows in the document");
+    expect.ok((await rows(page).count()) < 80, "rows in the document");
     const index = await rows(page).last().getAttribute("aria-rowindex");
     expect.equal(Number(index), all.size + 1);
 });
@@ -200,8 +272,15 @@ test("a running trace's row follows it", async (t) => {
     await page.getByText("Live", {exact: true}).waitFor();
     await server.ingest(lines);
     await row(page, n).getByText("Running").waitFor();
-    await server.ingest([...call(n, n, null, Date.now(), Date.now() + 20, {model: "gpt-4o", prompt: "p", answer: "a", cost: 0.5}),
-                         {op: "complete_trace", trace_id: traceId(n)}]);
+    await server.ingest([
+        ...call(n, n, null, Date.now(), Date.now() + 20, {
+            model: "gpt-4o",
+            prompt: "p",
+            answer: "a",
+            cost: 0.5,
+        }),
+        {op: "complete_trace", trace_id: traceId(n)},
+    ]);
     await row(page, n).getByText("OK").waitFor();
     await row(page, n).getByText("$0.50").waitFor();
 });
@@ -214,8 +293,11 @@ test("a filtered list takes in what matches alone", async (t) => {
     const other = fresh();
     const match = fresh();
     const now = Date.now();
-    await server.ingest([...other.lines, ...match.lines,
-                         ...call(match.n, match.n, null, now, now + 10, {model: "zeta-1", prompt: "p", answer: "a"})]);
+    await server.ingest([
+        ...other.lines,
+        ...match.lines,
+        ...call(match.n, match.n, null, now, now + 10, {model: "zeta-1", prompt: "p", answer: "a"}),
+    ]);
     await row(page, match.n).waitFor();
     expect.equal(await rows(page).count(), 1);
 });
@@ -225,8 +307,12 @@ test("it connects again, and reads what it missed", async (t) => {
     const page = await t.page(server.base, "#/overview", {allow: [/ERR_|503/]});
     await page.getByRole("heading", {name: "Overview"}).waitFor();
     let lost = true;
-    await page.route("**/api/events*", (r) => (lost ? r.fulfill({status: 503, body: "{}"}) : r.continue()));
-    await page.evaluate(() => { location.hash = "#/traces"; });
+    await page.route("**/api/events*", (r) =>
+        lost ? r.fulfill({status: 503, body: "{}"}) : r.continue(),
+    );
+    await page.evaluate(() => {
+        location.hash = "#/traces";
+    });
     await settled(page);
     await page.getByText(/Not live|Connecting/).waitFor();
     const {n, lines} = fresh();
@@ -256,7 +342,7 @@ test("j, k and enter walk; back is where one was", async (t) => {
     await page.keyboard.press("Enter");
     await page.waitForURL(new RegExp(`#/trace/${deep}`));
     await page.goBack();
-    await eventually(async () => await focused() === deep, "the row has the focus again");
+    await eventually(async () => (await focused()) === deep, "the row has the focus again");
     expect.equal(await page.locator(".list").evaluate((l) => l.scrollTop), top);
     await page.keyboard.press("Escape");
     expect.equal(await page.locator("tr.selected").count(), 0);
@@ -314,7 +400,10 @@ test("cards at 360 px", async (t) => {
     await page.waitForURL(/sort=duration/);
     await settled(page);
     await page.locator(".list").evaluate((l) => l.scrollTo(0, 6400));
-    await eventually(async () => Number(await rows(page).first().getAttribute("aria-rowindex")) > 60, "it scrolls by cards");
+    await eventually(
+        async () => Number(await rows(page).first().getAttribute("aria-rowindex")) > 60,
+        "it scrolls by cards",
+    );
     await page.getByRole("button", {name: "Filter", exact: true}).tap();
     await page.getByLabel("Name").waitFor();
     await fitsWidth(page);
