@@ -1,138 +1,313 @@
-#include "store/words.h"
-
+/* Words of texts and JSON documents, and those of a query found in them. */
 #include <string.h>
 
-void folding_init(struct folding *f, struct text t)
+#include "store/words_inside.h"
+
+enum kind { BREAK, PART, ALONE };
+
+struct range {
+    uint32_t first, last;
+};
+
+static bool in_ranges(const struct range *ranges, size_t count, uint32_t c)
 {
-    f->at = (const unsigned char *)t.at;
-    f->end = f->at == NULL ? NULL : f->at + t.len;
+    for (size_t i = 0; i < count; i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
 }
 
-/* Letters of which small and capital ones lie beside each other, the capital one first. */
-static bool in_pairs(uint32_t c, bool *capital_is_even)
+static enum kind kind_of(uint32_t c)
 {
-    *capital_is_even = true;
-    if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e)) {
-        *capital_is_even = false;
-        return true;
-    }
-    return (c >= 0x100 && c <= 0x137 && c != 0x130 && c != 0x131) || (c >= 0x14a && c <= 0x177) ||
-           (c >= 0x460 && c <= 0x481) || (c >= 0x48a && c <= 0x4bf) || (c >= 0x4d0 && c <= 0x52f) ||
-           (c >= 0x1e00 && c <= 0x1e95) || (c >= 0x1ea0 && c <= 0x1eff);
-}
-
-static uint32_t lower(uint32_t c)
-{
-    bool capital_is_even;
+    /* Punctuation and space beyond ASCII; what is for private use. */
+    static const struct range breaks[] = {
+        {0x80, 0xa9},     {0xab, 0xb4},     {0xb6, 0xb9},     {0xbb, 0xbf},       {0xd7, 0xd7},
+        {0xf7, 0xf7},     {0x2000, 0x206f}, {0x2e00, 0x2e7f}, {0x3000, 0x3004},   {0x3008, 0x3020},
+        {0x3030, 0x3030}, {0xe000, 0xf8ff}, {0xfe00, 0xfe6f}, {0xff00, 0xff0f},   {0xff1a, 0xff20},
+        {0xff3b, 0xff40}, {0xff5b, 0xff65}, {0xfff0, 0xffff}, {0xe0000, 0x10ffff}};
+    /* Scripts without spaces between words, or whose words carry others; symbols. */
+    static const struct range alone[] = {{0x0e00, 0x0eff}, {0x1000, 0x109f},   {0x1780, 0x17ff},
+                                         {0x2070, 0x2bff}, {0x2e80, 0x2fdf},   {0x3005, 0x9fff},
+                                         {0xa000, 0xa48f}, {0xac00, 0xd7af},   {0xf900, 0xfaff},
+                                         {0xff66, 0xff9f}, {0x1f000, 0x1faff}, {0x20000, 0x3ffff}};
     if (c < 0x80)
-        return c >= 'A' && c <= 'Z' ? c + 32 : c;
-    if ((c >= 0xc0 && c <= 0xde && c != 0xd7) || (c >= 0x391 && c <= 0x3ab) ||
-        (c >= 0x410 && c <= 0x42f) || (c >= 0xff21 && c <= 0xff3a))
-        return c + 32;
-    if (c >= 0x400 && c <= 0x40f)
-        return c + 80;
-    if (c >= 0x531 && c <= 0x556)
-        return c + 48;
-    if (in_pairs(c, &capital_is_even))
-        return (c % 2 == 0) == capital_is_even ? c + 1 : c;
-    switch (c) {
-    case 0x178:
-        return 0xff;
-    case 0x386:
-        return 0x3ac;
-    case 0x388:
-    case 0x389:
-    case 0x38a:
-        return c + 37;
-    case 0x38c:
-        return 0x3cc;
-    case 0x38e:
-    case 0x38f:
-        return c + 63;
-    case 0x3c2: /* the sigma at a word's end */
-        return 0x3c3;
-    case 0x1e9e:
-        return 0xdf;
-    default:
-        return c;
-    }
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ? PART
+                                                                                          : BREAK;
+    if (c < 0x250 && c >= 0xc0 && c != 0xd7 && c != 0xf7)
+        return PART;
+    if (in_ranges(breaks, sizeof(breaks) / sizeof(breaks[0]), c))
+        return BREAK;
+    return in_ranges(alone, sizeof(alone) / sizeof(alone[0]), c) ? ALONE : PART;
 }
 
-/* One character; *len its bytes. What is no UTF-8 is one byte, told as 0xfffd. */
-static uint32_t decode(const unsigned char *at, const unsigned char *end, size_t *len)
+struct building {
+    words_fn *each;
+    void *user;
+    int result; /* not 0: it is over */
+    size_t len;
+    bool more; /* the word goes on beyond what is kept of it */
+    char word[WORD_MAX];
+};
+
+static void end_word(struct building *b)
 {
-    uint32_t c = *at;
-    size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 0;
-    *len = 1;
-    if (n == 0 || (size_t)(end - at) < n || c > 0xf4)
-        return 0xfffd;
-    if (n > 1)
-        c &= 0x7fU >> n;
-    for (size_t i = 1; i < n; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0xfffd;
-        c = c << 6 | (at[i] & 0x3fU);
+    if (b->len > 0 && b->result == 0)
+        b->result = b->each(b->user, b->word, b->len);
+    b->len = 0;
+    b->more = false;
+}
+
+static void feed(struct building *b, uint32_t c)
+{
+    enum kind kind = kind_of(c);
+    if (kind != PART)
+        end_word(b);
+    if (kind == BREAK || b->more)
+        return;
+    if (b->len + 4 > WORD_MAX) {
+        b->more = true;
+        return;
     }
-    *len = n;
+    b->len += word_encode(word_lower(c), b->word + b->len);
+    if (kind == ALONE)
+        end_word(b);
+}
+
+/* Bytes of base64 at `at`, looked at as far as it takes to call them encoded data. */
+static size_t blob_len(const unsigned char *at, const unsigned char *end)
+{
+    const unsigned char *p = at;
+    while (p < end &&
+           ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+            *p == '+' || *p == '/' || *p == '=' || *p == '-' || *p == '_'))
+        p++;
+    return (size_t)(p - at);
+}
+
+/* An ASCII run begins here: skipped if it is encoded data; else *plain is where it ends. */
+static const unsigned char *after_blob(const unsigned char *at, const unsigned char *end,
+                                       const unsigned char **plain)
+{
+    size_t len = blob_len(at, end);
+    *plain = at + len;
+    return len > WORDS_BLOB ? at + len : at;
+}
+
+static int hex_digit(unsigned char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* The character of an escape in a JSON string; at is the backslash. */
+static uint32_t unescape(const unsigned char *at, const unsigned char *end, size_t *len)
+{
+    uint32_t c = 0;
+    *len = end - at < 2 ? 1 : 2;
+    if (end - at < 6 || at[1] != 'u')
+        return ' '; /* of all others none is part of a word */
+    for (int i = 2; i < 6; i++) {
+        int digit = hex_digit(at[i]);
+        if (digit < 0)
+            return ' ';
+        c = c << 4 | (uint32_t)digit;
+    }
+    *len = 6;
+    if (c >= 0xd800 && c < 0xdc00 && end - at >= 12 && at[6] == '\\' && at[7] == 'u') {
+        size_t second_len;
+        unsigned char second[6];
+        memcpy(second, at + 6, 6);
+        uint32_t low = unescape(second, second + 6, &second_len);
+        if (second_len == 6 && low >= 0xdc00 && low < 0xe000) {
+            *len = 12;
+            return 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        }
+    }
     return c;
 }
 
-static size_t encode(uint32_t c, char *out)
+/* Characters from at to end; in_json: they lie in a JSON string. */
+static void feed_range(struct building *b, const unsigned char *at, const unsigned char *end,
+                       bool in_json)
 {
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
+    const unsigned char *plain = at;
+    while (at < end && b->result == 0) {
+        size_t len = 1;
+        uint32_t c = *at;
+        if (at >= plain) {
+            at = after_blob(at, end, &plain);
+            if (at == end)
+                break;
+            c = *at;
+        }
+        if (in_json && c == '\\')
+            c = unescape(at, end, &len);
+        else if (c >= 0x80)
+            c = word_decode(at, end, &len);
+        feed(b, c);
+        at += len;
     }
-    size_t n = c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--, c >>= 6)
-        out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)((0xf00U >> n & 0xf0U) | c);
-    return n;
+    end_word(b);
 }
 
-size_t folding_next(struct folding *f, char *out)
+int words_of_text(struct text t, words_fn *each, void *user)
 {
-    if (f->at == f->end)
+    struct building b = {.each = each, .user = user};
+    const unsigned char *at = (const unsigned char *)t.at;
+    if (at == NULL)
         return 0;
-    if (*f->at < 0x80) {
-        unsigned char c = *f->at++;
-        *out = (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        return 1;
+    if (t.len <= 2 * WORDS_SEEN) {
+        feed_range(&b, at, at + t.len, false);
+    } else {
+        feed_range(&b, at, at + WORDS_SEEN, false);
+        feed_range(&b, at + t.len - WORDS_SEEN, at + t.len, false);
     }
-    size_t len;
-    uint32_t c = decode(f->at, f->end, &len);
-    uint32_t small = lower(c);
-    if (small != c)
-        f->at += len;
-    else
-        for (size_t i = 0; i < len; i++)
-            out[i] = (char)*f->at++;
-    return small != c ? encode(small, out) : len;
+    return b.result;
 }
 
-static bool begins_with(struct folding whole, struct folding part)
+/* The quote that ends the string whose text begins at `at`; end: none. */
+static const unsigned char *end_of_string(const unsigned char *at, const unsigned char *end)
 {
-    char a[4];
-    char b[4];
-    size_t n;
-    while ((n = folding_next(&part, b)) > 0)
-        if (folding_next(&whole, a) != n || memcmp(a, b, n) != 0)
-            return false;
-    return true;
+    while (at < end && *at != '"')
+        at += *at == '\\' && end - at > 1 ? 2 : 1;
+    return at;
 }
 
-bool text_contains(struct text whole, struct text part)
+/* What of a value lies within reach of the document's ends. */
+static void feed_value(struct building *b, struct text document, const unsigned char *at,
+                       const unsigned char *end)
 {
-    struct folding w;
-    struct folding p;
-    char skipped[4];
-    if (whole.at == NULL)
-        return false;
-    folding_init(&w, whole);
-    folding_init(&p, part);
-    do
-        if (begins_with(w, p))
-            return true;
-    while (folding_next(&w, skipped) > 0);
-    return false;
+    const unsigned char *begin = (const unsigned char *)document.at;
+    const unsigned char *head = begin + WORDS_SEEN;
+    const unsigned char *tail = begin + document.len - WORDS_SEEN;
+    if (document.len <= 2 * WORDS_SEEN) {
+        feed_range(b, at, end, true);
+        return;
+    }
+    if (at < head)
+        feed_range(b, at, end < head ? end : head, true);
+    if (end > tail)
+        feed_range(b, at > tail ? at : tail, end, true);
+}
+
+static bool is_name(const unsigned char *after, const unsigned char *end)
+{
+    while (after < end && (*after == ' ' || *after == '\t' || *after == '\n' || *after == '\r'))
+        after++;
+    return after < end && *after == ':';
+}
+
+int words_of_json(struct text document, words_fn *each, void *user)
+{
+    struct building b = {.each = each, .user = user};
+    const unsigned char *at = (const unsigned char *)document.at;
+    const unsigned char *end = at == NULL ? at : at + document.len;
+    while (at < end && b.result == 0) {
+        const unsigned char *from = at;
+        if (*at == '"') {
+            at = end_of_string(at + 1, end);
+            if (!is_name(at < end ? at + 1 : end, end))
+                feed_value(&b, document, from + 1, at);
+            at += at < end;
+        } else if ((*at >= '0' && *at <= '9') || *at == '-') {
+            while (at < end && *at != ',' && *at != '}' && *at != ']' && *at > ' ')
+                at++;
+            feed_value(&b, document, from, at);
+        } else {
+            at++;
+        }
+    }
+    return b.result;
+}
+
+/* ---- Queries */
+
+static bool same_word(const struct words_query *q, size_t i, const char *word, size_t len)
+{
+    return q->lengths[i] == len && memcmp(q->words[i], word, len) == 0;
+}
+
+static int ask_word(void *user, const char *word, size_t len)
+{
+    struct words_query *q = user;
+    for (size_t i = 0; i < q->count; i++)
+        if (same_word(q, i, word, len))
+            return 0;
+    memcpy(q->words[q->count], word, len);
+    q->lengths[q->count++] = len;
+    return q->count == WORDS_ASKED;
+}
+
+void words_query_init(struct words_query *q, struct text text)
+{
+    q->count = 0;
+    (void)words_of_text(text, ask_word, q);
+}
+
+struct looking {
+    const struct words_query *q;
+    words_found *found;
+};
+
+static int look_word(void *user, const char *word, size_t len)
+{
+    struct looking *l = user;
+    for (size_t i = 0; i < l->q->count; i++)
+        if (same_word(l->q, i, word, len))
+            *l->found |= UINT32_C(1) << i;
+    return words_all(l->q, *l->found);
+}
+
+void words_look(const struct words_query *q, words_found *found, struct text t)
+{
+    struct looking l = {q, found};
+    (void)words_of_text(t, look_word, &l);
+}
+
+void words_look_json(const struct words_query *q, words_found *found, struct text document)
+{
+    struct looking l = {q, found};
+    (void)words_of_json(document, look_word, &l);
+}
+
+/* ---- Documents */
+
+int words_of_trace(const struct stored_trace *t, words_fn *each, void *user)
+{
+    int result = words_of_text(t->name, each, user);
+    if (result == 0)
+        result = words_of_text(t->user_id, each, user);
+    if (result == 0)
+        result = words_of_text(t->session_id, each, user);
+    return result == 0 ? words_of_text(t->output, each, user) : result;
+}
+
+int words_of_span(const struct stored_span *s, words_fn *each, void *user)
+{
+    int result = words_of_text(s->name, each, user);
+    if (result == 0)
+        result = words_of_text(s->model, each, user);
+    if (result == 0)
+        result = words_of_text(s->error, each, user);
+    if (result == 0)
+        result = words_of_json(s->input_data, each, user);
+    return result == 0 ? words_of_json(s->output_data, each, user) : result;
+}
+
+bool words_in_trace(const struct words_query *q, const struct stored_trace *t)
+{
+    words_found found = 0;
+    struct looking l = {q, &found};
+    (void)words_of_trace(t, look_word, &l);
+    return words_all(q, found);
+}
+
+bool words_in_span(const struct words_query *q, const struct stored_span *s)
+{
+    words_found found = 0;
+    struct looking l = {q, &found};
+    (void)words_of_span(s, look_word, &l);
+    return words_all(q, found);
 }

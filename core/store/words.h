@@ -36,7 +36,7 @@ bool text_contains(struct text whole, struct text part);
 typedef int words_fn(void *user, const char *word, size_t len);
 /* Of a longer text the words within WORDS_SEEN of its begin and end. */
 int words_of_text(struct text t, words_fn *each, void *user);
-int words_of_json(struct text json, words_fn *each, void *user);
+int words_of_json(struct text document, words_fn *each, void *user);
 
 /* The words of a query. */
 struct words_query {
@@ -50,7 +50,7 @@ void words_query_init(struct words_query *q, struct text text);
  * texts, and it matches when words_all is true. */
 typedef uint32_t words_found;
 void words_look(const struct words_query *q, words_found *found, struct text t);
-void words_look_json(const struct words_query *q, words_found *found, struct text json);
+void words_look_json(const struct words_query *q, words_found *found, struct text document);
 static inline bool words_all(const struct words_query *q, words_found found)
 {
     return found == (UINT32_C(1) << q->count) - 1;

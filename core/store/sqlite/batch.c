@@ -167,11 +167,14 @@ static int store_span(struct backend_session *s, struct touched_span *span)
                        n->tokens_output, n->tokens_cache_read, n->cost_usd, n->ttft_ms,
                        (int64_t)(n->error.at != NULL), n->model, n->error, n->metadata,
                        n->input_data, n->output_data);
-    return sql_run(s, SQL_SPAN_INSERT, "iiiiiifffddittttttt", span->row, span->trace->row,
-                   (int64_t)id_hash(s->b, n->span_id), n->start_time, n->end_time, (int64_t)n->type,
-                   n->tokens_input, n->tokens_output, n->tokens_cache_read, n->cost_usd, n->ttft_ms,
-                   (int64_t)(n->error.at != NULL), n->span_id, n->parent_span_id, n->name, n->model,
-                   n->error, n->metadata, n->input_data, n->output_data);
+    return sql_run(s, SQL_SPAN_INSERT,
+                   "iiiiiifffddi"
+                   "tttttttt",
+                   span->row, span->trace->row, (int64_t)id_hash(s->b, n->span_id), n->start_time,
+                   n->end_time, (int64_t)n->type, n->tokens_input, n->tokens_output,
+                   n->tokens_cache_read, n->cost_usd, n->ttft_ms, (int64_t)(n->error.at != NULL),
+                   n->span_id, n->parent_span_id, n->name, n->model, n->error, n->metadata,
+                   n->input_data, n->output_data);
 }
 
 static int store_trace(struct backend_session *s, struct touched_trace *t)

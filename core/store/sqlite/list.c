@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/search.h"
 #include "store/words.h"
 #include "json/scan.h"
 
@@ -188,7 +188,18 @@ int sqlite_list(struct backend_session *s, const struct stored_filter *f, stored
                         .limit = f->limit < 1          ? 1
                                  : f->limit > PAGE_MAX ? PAGE_MAX
                                                        : f->limit};
-    int err = read_page(&page, &q);
+    struct search_hits hits = {NULL, 0};
+    struct words_query words;
+    int err = ERR_OK;
+    words_query_init(&words, f->q);
+    if (words.count > 0) {
+        err = search_find(s, &words, &hits);
+        q.among = hits.bits;
+        q.among_rows = hits.rows;
+    }
+    if (err == ERR_OK)
+        err = read_page(&page, &q);
+    search_hits_release(&hits);
     if (err == ERR_OK && page.more && (*next_cursor = print_cursor(&q, &page.last)) == NULL)
         err = ERR_NOMEM;
     return err;

@@ -114,6 +114,9 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_DOOMED_FIRST] = "SELECT trace FROM doomed LIMIT 1",
     [SQL_DOOMED_DELETE] = "DELETE FROM doomed WHERE trace = ?1",
 
+    [SQL_SPAN_WORDS] = "SELECT trace, name, model, error, input, output FROM span WHERE row > ?1",
+    [SQL_TRACE_WORDS] = "SELECT row, name, user_id, session_id, output FROM trace WHERE row > ?1",
+
     [SQL_STATS_TOTALS] =
         "SELECT count(*), coalesce(sum(span_count), 0), coalesce(sum(calls), 0),"
         " coalesce(sum(errors), 0), sum(tokens_input), sum(tokens_output), sum(tokens_cache_read),"

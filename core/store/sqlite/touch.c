@@ -126,9 +126,9 @@ void touch_shelf_entry(const struct touched_trace *t, struct shelf_entry *e)
         .project = shelf_hash(now->project_id),
         .user = shelf_hash(now->user_id),
         .session = shelf_hash(now->session_id),
-        .status = failed               ? STORED_ERROR
-                  : now->end_time == 0 ? STORED_RUNNING
-                                       : STORED_OK,
+        .status = now->end_time == 0 ? STORED_RUNNING
+                  : failed           ? STORED_ERROR
+                                     : STORED_OK,
     };
     if (now->tokens_input >= 0 || now->tokens_output >= 0)
         e->tokens = (now->tokens_input < 0 ? 0 : now->tokens_input) +
