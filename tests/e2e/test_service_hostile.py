@@ -242,7 +242,7 @@ class Hostile(unittest.TestCase):
 
     def test_random_requests(self):
         seed = int(os.environ.get("TRACER_STORM_SEED", str(time.time_ns() // 1000)))
-        done = subprocess.run([STORM, str(self.server.port), str(REQUESTS), str(seed)],
+        done = subprocess.run([STORM, str(self.server.port), str(REQUESTS), str(seed), "128"],
                               capture_output=True, text=True, timeout=1500, check=False)
         said = f"seed {seed}: {done.stdout}{done.stderr}"
         print(f"storm, {said}", flush=True)

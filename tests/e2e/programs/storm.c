@@ -60,7 +60,7 @@ static void fault(const struct peer *p, const char *what)
     if (storm.faults++ >= FAULTS_MAX)
         return;
     fprintf(stderr, "storm: %s: ", what);
-    for (size_t i = 0; i < p->request.len && i < 1500; i++) {
+    for (size_t i = 0; i < p->request.len && i < 700; i++) {
         unsigned char c = (unsigned char)p->request.bytes[i];
         if (c >= ' ' && c < 0x7f && c != '\\')
             fputc(c, stderr);

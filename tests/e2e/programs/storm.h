@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define STORM_REQUEST_MAX ((size_t)1 << 18)
+#define STORM_IDS         60 /* few enough that what is asked for is often there */
 
 struct storm_random {
     uint64_t state;

@@ -40,7 +40,7 @@ static void put_many(struct out *o, const char *text, size_t times)
 static void put_id(struct storm_random *r, struct out *o)
 {
     char id[24];
-    snprintf(id, sizeof(id), "\"storm-%zu\"", storm_below(r, 400));
+    snprintf(id, sizeof(id), "\"storm-%zu\"", storm_below(r, STORM_IDS));
     put(o, id);
 }
 
@@ -132,7 +132,7 @@ static void put_field(struct storm_random *r, struct out *o, const char *name)
     put(o, "\"");
     put(o, name);
     put(o, "\":");
-    if (storm_below(r, 6) == 0)
+    if (storm_below(r, 25) == 0)
         put_value(r, o, 0);
     else if (strcmp(name, "project_id") == 0)
         put(o, storm_below(r, 8) ? "\"p0\"" : "\"p1\"");
@@ -164,7 +164,7 @@ static void put_object(struct storm_random *r, struct out *o)
     bool first = true;
     put(o, "{");
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (storm_below(r, i < 6 ? 10 : 3) == 0 || (i >= 6 && storm_below(r, 2) == 0))
+        if (storm_below(r, i < 6 ? 20 : 2) == 0)
             continue;
         put(o, first ? "" : ",");
         put_field(r, o, fields[i]);
@@ -176,21 +176,21 @@ static void put_object(struct storm_random *r, struct out *o)
 size_t storm_body(struct storm_random *r, char *out, size_t size)
 {
     struct out o = {out, 0, size};
-    size_t kind = storm_below(r, 20);
-    if (kind < 14) {
+    size_t kind = storm_below(r, 30);
+    if (kind < 20) {
         put_object(r, &o);
-    } else if (kind < 17) {
+    } else if (kind < 27) {
         for (size_t lines = storm_below(r, 12); lines > 0; lines--) {
             put_object(r, &o);
             put(&o, storm_below(r, 9) ? "\n" : "\r\n\n");
         }
-    } else if (kind == 17) {
+    } else if (kind == 27) {
         put_value(r, &o, 0);
-    } else if (kind == 18) {
+    } else if (kind == 28) {
         for (size_t len = storm_below(r, 500); o.len < len;)
             o.at[o.len++] = (char)storm_next(r);
     }
-    if (o.len > 0 && storm_below(r, 5) == 0)
+    if (o.len > 0 && storm_below(r, 8) == 0)
         for (size_t n = 1 + storm_below(r, 4); n > 0; n--)
             o.at[storm_below(r, o.len)] = (char)storm_next(r);
     return o.len;

@@ -17,27 +17,33 @@ static void add(struct storm_request *q, const char *format, ...)
         q->len += (size_t)n;
 }
 
-static void add_target(struct storm_random *r, struct storm_request *q)
+/* Mostly what a route is for; the method is the caller's else. */
+static const char *add_target(struct storm_random *r, struct storm_request *q)
 {
-    static const char *const paths[] = {"/api/traces",
-                                        "/api/traces",
-                                        "/api/traces/%s",
-                                        "/api/traces/%s/spans",
-                                        "/api/traces/%s/spans",
-                                        "/api/traces/%s/complete",
-                                        "/api/spans/%s/complete",
-                                        "/api/spans/%s",
-                                        "/api/ingest",
-                                        "/api/stats",
-                                        "/health",
-                                        "/",
-                                        "/dashboard",
-                                        "/dashboard/%s",
-                                        "/api/%s",
-                                        "/%s",
-                                        "/dashboard/../%s",
-                                        "//api//traces",
-                                        "/api/traces/"};
+    static const struct {
+        const char *method, *path;
+    } routes[] = {
+        {"POST", "/api/traces"},
+        {"POST", "/api/traces/%s/spans"},
+        {"POST", "/api/traces/%s/spans"},
+        {"PATCH", "/api/traces/%s/complete"},
+        {"PATCH", "/api/spans/%s/complete"},
+        {"POST", "/api/ingest"},
+        {"GET", "/api/traces"},
+        {"GET", "/api/traces"},
+        {"GET", "/api/traces/%s"},
+        {"GET", "/api/spans/%s"},
+        {"GET", "/api/stats"},
+        {"GET", "/health"},
+        {"GET", "/dashboard/%s"},
+        {"GET", "/"},
+        {"HEAD", "/api/%s"},
+        {"GET", "/%s"},
+        {"GET", "/dashboard/../%s"},
+        {"POST", "//api//traces"},
+        {"DELETE", "/api/traces/"},
+    };
+    static const char *const methods[] = {"GET", "POST", "PATCH", "HEAD", "OPTIONS", "PUT", "BREW"};
     static const char *const odd[] = {"..",           "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
                                       "%00",          "%",
                                       "%zz",          "%F0%9F%98%80",
@@ -45,7 +51,7 @@ static void add_target(struct storm_random *r, struct storm_request *q)
                                       "app.js",       "index.html",
                                       "'%20OR%201=1", "x*y"};
     char id[600];
-    size_t kind = storm_below(r, 12);
+    size_t kind = storm_below(r, 20);
     if (kind == 0) {
         snprintf(id, sizeof(id), "%s", odd[storm_below(r, sizeof(odd) / sizeof(odd[0]))]);
     } else if (kind == 1) {
@@ -53,14 +59,20 @@ static void add_target(struct storm_random *r, struct storm_request *q)
         memset(id, 'a', len);
         id[len] = '\0';
     } else {
-        snprintf(id, sizeof(id), "storm-%zu", storm_below(r, 400));
+        snprintf(id, sizeof(id), "storm-%zu", storm_below(r, STORM_IDS));
     }
-    const char *path = paths[storm_below(r, sizeof(paths) / sizeof(paths[0]))];
+    size_t route = storm_below(r, sizeof(routes) / sizeof(routes[0]));
+    const char *path = routes[route].path;
+    const char *method = routes[route].method;
+    if (storm_below(r, 10) == 0)
+        method = methods[storm_below(r, sizeof(methods) / sizeof(methods[0]))];
+    add(q, "%s ", method);
     const char *mark = strstr(path, "%s");
     if (mark == NULL)
         add(q, "%s", path);
     else
         add(q, "%.*s%s%s", (int)(mark - path), path, id, mark + 2);
+    return method;
 }
 
 static void add_query(struct storm_random *r, struct storm_request *q)
@@ -149,7 +161,7 @@ static void add_headers(struct storm_random *r, struct storm_request *q)
                                        "X-Forwarded-For: 10.0.0.1",
                                        "Connection: close",
                                        "Upgrade: h2c"};
-    if (storm_below(r, 30))
+    if (storm_below(r, 60))
         add(q, "Host: 127.0.0.1\r\n");
     else
         add(q, "Host: evil.example\r\n");
@@ -158,6 +170,7 @@ static void add_headers(struct storm_random *r, struct storm_request *q)
     for (size_t n = storm_below(r, 3); n > 0; n--)
         add(q, "%s\r\n", more[storm_below(r, sizeof(more) / sizeof(more[0]))]);
     if (storm_below(r, 200) == 0) {
+        q->framed = false; /* the refusal may come and go before all of it was sent */
         add(q, "X-Long: ");
         size_t len = storm_below(r, 20000);
         memset(q->bytes + q->len, 'h', len);
@@ -230,15 +243,10 @@ static void mutate(struct storm_random *r, struct storm_request *q)
 
 void storm_make(struct storm_random *r, struct storm_request *out)
 {
-    static const char *const methods[] = {"GET",  "GET",    "GET",   "POST", "POST",
-                                          "POST", "PATCH",  "PATCH", "HEAD", "OPTIONS",
-                                          "PUT",  "DELETE", "BREW"};
-    const char *method = methods[storm_below(r, sizeof(methods) / sizeof(methods[0]))];
     out->len = 0;
     out->framed = true;
+    const char *method = add_target(r, out);
     out->head = strcmp(method, "HEAD") == 0;
-    add(out, "%s ", method);
-    add_target(r, out);
     add_query(r, out);
     add(out, " HTTP/1.1\r\n");
     add_headers(r, out);
