@@ -140,6 +140,9 @@ struct span *span_parse(const char *text, size_t len);
  * command line, where a prompt may stand. The span must not be sealed; it is left as it was. New
  * memory; NULL: out of memory. */
 json *span_metadata(struct span *s, bool content);
+/* Whether a member of what span_print prints is a field of that contract; uncounted: of a span
+ * whose figures are none. */
+bool span_contract_field(const char *name, size_t len, bool uncounted);
 
 /* Fills the span from a call: names, figures, messages, times (boot_to_wall is added to the call's
  * boot times), metadata. What the call does not know leaves the span as it is, so that it may be

@@ -139,6 +139,7 @@ struct store {
     char *dir, *path;
     dev_t device;
     ino_t inode;
+    uint64_t opened; /* how many times the file was opened: what hangs on s->db is gone with it */
     size_t page_size;
 
     bool in_transaction; /* begun by the caller or by one of our own functions */

@@ -143,6 +143,7 @@ static int open_connection(struct store *s, const char *name, int flags)
         return ERR_NOMEM;
     if (code != SQLITE_OK)
         return db_failed(s, "open it");
+    s->opened++;
     (void)sqlite3_extended_result_codes(s->db, 1);
     (void)sqlite3_busy_timeout(s->db, BUSY_MS);
     return ERR_OK;

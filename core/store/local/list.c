@@ -1,0 +1,406 @@
+/* Pages of traces. A page begins behind the last one's (key, start_time, row), so that what comes
+ * in meanwhile moves nothing; traces whose key is unknown come behind all others, newest first,
+ * which is the second part of the list. With the index, its table digest is gone through by one of
+ * its own indexes; while that is still made, the store's own table is. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/local/local.h"
+#include "store/local/search.h"
+
+#define PARAMETERS_MAX (STORED_TAGS_MAX + 32)
+
+/* What a filter or an order looks at, in the index and in the store. */
+enum column {
+    START,
+    DURATION,
+    COST,
+    TOKENS,
+    TTFT,
+    STATUS,
+    USER,
+    SESSION,
+    PROJECT,
+    NAME,
+    MODEL,
+    TAGS
+};
+static const char *const columns[2][TAGS + 1] = {
+    {"t.start_time", "iif(t.end_time > 0, t.end_time - t.start_time, NULL)", "t.cost",
+     "iif(t.tokens_input IS NULL AND t.tokens_output IS NULL, NULL,"
+     " coalesce(t.tokens_input, 0) + coalesce(t.tokens_output, 0))",
+     "NULL", LOCAL_STATUS, "t.user_id", "t.session_id", "t.project_id", "t.name",
+     "coalesce(t.models, t.model)", "t.tags"},
+    {"d.start_time", "d.duration", "d.cost", "d.tokens", "d.ttft", "d.status", "d.user_id",
+     "d.session_id", "d.project_id", "d.name", "d.models", "d.tags"}};
+static const enum column keys[] = {[SORT_START] = START,
+                                   [SORT_DURATION] = DURATION,
+                                   [SORT_COST] = COST,
+                                   [SORT_TOKENS] = TOKENS,
+                                   [SORT_TTFT] = TTFT};
+
+struct parameter {
+    struct text text; /* at NULL: a number */
+    bool real;
+    int64_t number;
+    double figure;
+};
+
+struct query {
+    struct buf sql;
+    int err;
+    struct parameter parameters[PARAMETERS_MAX];
+    int count;
+};
+
+/* Where a page begins. */
+struct position {
+    bool set;
+    bool unknown; /* among those whose key is */
+    double key;
+    int64_t start, row;
+};
+
+static void put(struct query *q, const char *sql)
+{
+    if (q->err == ERR_OK)
+        q->err = buf_append_str(&q->sql, sql);
+}
+
+static void put_parameter(struct query *q, struct parameter p)
+{
+    char name[16];
+    if (q->count == PARAMETERS_MAX) {
+        q->err = ERR_FULL;
+        return;
+    }
+    q->parameters[q->count++] = p;
+    snprintf(name, sizeof(name), "?%d", q->count);
+    put(q, name);
+}
+
+static void put_text(struct query *q, struct text text)
+{
+    put_parameter(q, (struct parameter){.text = text});
+}
+
+static void put_int(struct query *q, int64_t number)
+{
+    put_parameter(q, (struct parameter){.number = number});
+}
+
+static void put_figure(struct query *q, double figure)
+{
+    put_parameter(q, (struct parameter){.real = true, .figure = figure});
+}
+
+static void put_equal(struct query *q, const char *column, struct text text)
+{
+    if (text.at == NULL)
+        return;
+    put(q, " AND ");
+    put(q, column);
+    put(q, " = ");
+    put_text(q, text);
+}
+
+static void put_part(struct query *q, const char *column, struct text text)
+{
+    if (text.at == NULL || text.len == 0)
+        return;
+    put(q, " AND instr(lower(");
+    put(q, column);
+    put(q, "), lower(");
+    put_text(q, text);
+    put(q, ")) > 0");
+}
+
+static void put_tags(struct query *q, const char *column, const struct stored_filter *f)
+{
+    if (f->tag_count == 0)
+        return;
+    put(q, " AND json_valid(");
+    put(q, column);
+    put(q, ") AND EXISTS (SELECT 1 FROM json_each(");
+    put(q, column);
+    put(q, ") WHERE value IN (");
+    for (size_t i = 0; i < f->tag_count; i++) {
+        put(q, i > 0 ? ", " : "");
+        put_text(q, f->tags[i]);
+    }
+    put(q, "))");
+}
+
+static void put_filters(struct query *q, const char *const *c, const struct stored_filter *f)
+{
+    put_equal(q, c[PROJECT], f->project_id);
+    put_equal(q, c[USER], f->user_id);
+    put_equal(q, c[SESSION], f->session_id);
+    put_part(q, c[NAME], f->name);
+    put_part(q, c[MODEL], f->model);
+    put_tags(q, c[TAGS], f);
+    if (f->status != STORED_ANY) {
+        put(q, " AND ");
+        put(q, c[STATUS]);
+        put(q, " = ");
+        put_int(q, (int64_t)f->status);
+    }
+    if (f->from != 0) {
+        put(q, " AND ");
+        put(q, c[START]);
+        put(q, " >= ");
+        put_int(q, f->from);
+    }
+    if (f->to != 0) {
+        put(q, " AND ");
+        put(q, c[START]);
+        put(q, " < ");
+        put_int(q, f->to);
+    }
+    if (f->min_duration_ms > 0) {
+        put(q, " AND ");
+        put(q, c[DURATION]);
+        put(q, " >= ");
+        put_int(q, f->min_duration_ms > INT64_MAX / NS_PER_MS ? INT64_MAX
+                                                              : f->min_duration_ms * NS_PER_MS);
+    }
+}
+
+/* (start_time, row) behind those of the position, newest first. */
+static void put_behind(struct query *q, const char *start, const struct position *p)
+{
+    put(q, "(");
+    put(q, start);
+    put(q, ", t.row) < (");
+    put_int(q, p->start);
+    put(q, ", ");
+    put_int(q, p->row);
+    put(q, ")");
+}
+
+/* Order by start alone: it is its own key. */
+static void put_by_start(struct query *q, const char *start, bool ascending,
+                         const struct position *p)
+{
+    if (p->set && !ascending) {
+        put(q, " AND ");
+        put_behind(q, start, p);
+    } else if (p->set) {
+        put(q, " AND ");
+        put(q, start);
+        put(q, " >= ");
+        put_int(q, p->start);
+        put(q, " AND (");
+        put(q, start);
+        put(q, " > ");
+        put_int(q, p->start);
+        put(q, " OR t.row < ");
+        put_int(q, p->row);
+        put(q, ")");
+    }
+    put(q, " ORDER BY ");
+    put(q, start);
+    put(q, ascending ? " ASC, t.row DESC" : " DESC, t.row DESC");
+}
+
+static void put_by_key(struct query *q, const char *key, const char *start, bool ascending,
+                       const struct position *p)
+{
+    put(q, " AND ");
+    put(q, key);
+    put(q, " IS NOT NULL");
+    if (p->set) {
+        put(q, " AND ");
+        put(q, key);
+        put(q, ascending ? " >= " : " <= ");
+        put_figure(q, p->key);
+        put(q, " AND (");
+        put(q, key);
+        put(q, ascending ? " > " : " < ");
+        put_figure(q, p->key);
+        put(q, " OR ");
+        put_behind(q, start, p);
+        put(q, ")");
+    }
+    put(q, " ORDER BY ");
+    put(q, key);
+    put(q, ascending ? " ASC, " : " DESC, ");
+    put(q, start);
+    put(q, " DESC, t.row DESC");
+}
+
+static void put_unknown(struct query *q, const char *key, const char *start,
+                        const struct position *p)
+{
+    put(q, " AND ");
+    put(q, key);
+    put(q, " IS NULL");
+    put_by_start(q, start, false, p);
+}
+
+/* One part of the list: those with a known key, or those without. */
+static void make_query(struct query *q, const struct stored_filter *f, bool indexed,
+                       const struct search *found, const struct position *p, bool unknown,
+                       size_t limit)
+{
+    const char *const *c = columns[indexed];
+    const char *key = c[keys[f->sort]];
+    put(q, "SELECT " LOCAL_TRACE_COLUMNS);
+    put(q, indexed ? ", d.calls, d.tokens_cache_read, d.ttft, " : ", NULL, NULL, NULL, ");
+    put(q, key);
+    /* With the index its tables lead; the trace is looked up by its row. */
+    put(q, !indexed ? " FROM main.trace t WHERE 1"
+           : found->few
+               ? " FROM ui.digest d NOT INDEXED CROSS JOIN main.trace t ON t.row = d.trace WHERE 1"
+               : " FROM ui.digest d CROSS JOIN main.trace t ON t.row = d.trace WHERE 1");
+    put_filters(q, c, f);
+    put(q, found->sql != NULL ? found->sql : "");
+    if (f->sort == SORT_START)
+        put_by_start(q, c[START], f->ascending, p);
+    else if (unknown)
+        put_unknown(q, key, c[START], p);
+    else
+        put_by_key(q, key, c[START], f->ascending, p);
+    put(q, " LIMIT ");
+    put_int(q, (int64_t)limit);
+}
+
+static sqlite3_stmt *prepare(struct backend_session *s, const struct query *q, int *err)
+{
+    if ((*err = q->err) != ERR_OK)
+        return NULL;
+    sqlite3_stmt *st = local_prepare(s, buf_str(&q->sql), err);
+    for (int i = 0; st != NULL && i < q->count; i++) {
+        const struct parameter *p = &q->parameters[i];
+        if (p->text.at != NULL)
+            local_bind_text(st, i + 1, p->text);
+        else if (p->real)
+            sqlite3_bind_double(st, i + 1, p->figure);
+        else
+            sqlite3_bind_int64(st, i + 1, p->number);
+    }
+    return st;
+}
+
+struct page {
+    const struct stored_filter *filter;
+    bool indexed;
+    struct search found; /* what the words are in */
+    struct position at;  /* behind what was given */
+    size_t given;
+    bool more;
+    stored_trace_fn *each;
+    void *user;
+};
+
+static int read_part(struct backend_session *s, struct page *page, bool unknown)
+{
+    int err;
+    struct query q = {.err = ERR_OK};
+    buf_init(&q.sql, 65536);
+    make_query(&q, page->filter, page->indexed, &page->found, &page->at, unknown,
+               page->filter->limit - page->given + 1);
+    sqlite3_stmt *st = prepare(s, &q, &err);
+    while (st != NULL && err == ERR_OK && (err = local_step(s, st)) == 1) {
+        page->more = page->given == page->filter->limit;
+        if (page->more) {
+            err = ERR_OK;
+            break;
+        }
+        err = local_give_trace(s, st, LOCAL_TRACE_COLUMN_COUNT, page->each, page->user);
+        page->given++;
+        page->at = (struct position){.set = true,
+                                     .unknown = unknown,
+                                     .key = sqlite3_column_double(st, LOCAL_TRACE_COLUMN_COUNT + 3),
+                                     .start = sqlite3_column_int64(st, 1),
+                                     .row = sqlite3_column_int64(st, 19)};
+    }
+    sqlite3_finalize(st);
+    buf_release(&q.sql);
+    return err;
+}
+
+static int read_page(struct backend_session *s, struct page *page)
+{
+    int err = ERR_OK;
+    if (!page->at.unknown)
+        err = read_part(s, page, false);
+    if (err != ERR_OK || page->filter->sort == SORT_START || page->more)
+        return err;
+    if (!page->at.unknown)
+        page->at =
+            (struct position){.set = true, .unknown = true, .start = INT64_MAX, .row = INT64_MAX};
+    /* The page may be full with the last known one: what is left begins the next. */
+    return read_part(s, page, true);
+}
+
+static char *print_cursor(const struct stored_filter *f, const struct position *p)
+{
+    char *text = NULL;
+    int len = asprintf(&text, "%c%c%c.%a.%" PRId64 ".%" PRId64, 'a' + (int)f->sort,
+                       f->ascending ? 'a' : 'd', p->unknown ? 'u' : 'k', p->key, p->start, p->row);
+    return len < 0 ? NULL : text;
+}
+
+static int parse_cursor(const struct stored_filter *f, struct position *out)
+{
+    char text[128];
+    char part;
+    int end = 0;
+    *out = (struct position){0};
+    if (f->cursor.at == NULL || f->cursor.len == 0)
+        return ERR_OK;
+    if (f->cursor.len < 4 || f->cursor.len >= sizeof(text) ||
+        f->cursor.at[0] != 'a' + (char)f->sort || f->cursor.at[1] != (f->ascending ? 'a' : 'd') ||
+        f->cursor.at[3] != '.' || memchr(f->cursor.at, ' ', f->cursor.len) != NULL)
+        return ERR_BAD;
+    memcpy(text, f->cursor.at, f->cursor.len);
+    text[f->cursor.len] = '\0';
+    part = text[2];
+    char *after;
+    out->key = strtod(text + 4, &after);
+    if (*after != '.' ||
+        sscanf(after, ".%" SCNd64 ".%" SCNd64 "%n", &out->start, &out->row, &end) != 2 ||
+        after[end] != '\0' || (part != 'u' && part != 'k'))
+        return ERR_BAD;
+    out->set = true;
+    out->unknown = part == 'u';
+    return ERR_OK;
+}
+
+/* Without its index a list by time to first token cannot be made, nor can a search. */
+static int need_index(struct backend_session *s, const struct stored_filter *f, bool *indexed)
+{
+    if (*indexed || (f->sort != SORT_TTFT && f->q.len == 0))
+        return ERR_OK;
+    int err = local_wait_indexed(s, indexed);
+    if (err == ERR_OK && !*indexed)
+        err = local_error(s, ERR_BUSY, "the index of %s is still being made", s->store->path);
+    return err;
+}
+
+int local_list(struct backend_session *s, const struct stored_filter *f, stored_trace_fn *each,
+               void *user, char **next_cursor)
+{
+    struct page page = {.filter = f, .each = each, .user = user};
+    *next_cursor = NULL;
+    int err = parse_cursor(f, &page.at);
+    if (err != ERR_OK)
+        return local_error(s, ERR_BAD, "that is no cursor of this list");
+    err = local_enter_indexed(s, &page.indexed);
+    if (err == ERR_NOENT)
+        return ERR_OK; /* no store yet: no trace */
+    if (err == ERR_OK)
+        err = need_index(s, f, &page.indexed);
+    if (err == ERR_OK && f->q.len > 0)
+        err = search_traces(s, f->q, &page.found);
+    if (err == ERR_OK && !page.found.nothing)
+        err = read_page(s, &page);
+    search_release(s, &page.found);
+    if (err == ERR_OK && page.more && (*next_cursor = print_cursor(f, &page.at)) == NULL)
+        err = ERR_NOMEM;
+    return err;
+}
