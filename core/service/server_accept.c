@@ -10,6 +10,7 @@
 
 #include "service/connection.h"
 #include "service/limit.h"
+#include "service/peer.h"
 #include "service/server_log.h"
 
 #define AT_ONCE  64 /* connections of one socket before the others are looked at */
@@ -30,9 +31,14 @@ static const char busy[] = "HTTP/1.1 503 Service Unavailable\r\n"
                            "Connection: close\r\nContent-Length: 38\r\n\r\n"
                            "{\"detail\": \"Too many connections now\"}";
 
-static void refuse(int fd)
+static const char foreign[] = "HTTP/1.1 403 Forbidden\r\n"
+                              "Content-Type: application/json\r\n"
+                              "Connection: close\r\nContent-Length: 59\r\n\r\n"
+                              "{\"detail\": \"This is another user's; nothing is shown here\"}";
+
+static void refuse(int fd, const char *answer)
 {
-    (void)send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)send(fd, answer, strlen(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
 }
 
@@ -40,13 +46,17 @@ static void serve(struct accepter *a, const struct listener *l, int fd,
                   const struct sockaddr *address, socklen_t len)
 {
     struct connections *all = a->service->connections;
+    if (a->service->settings.own_user && !peer_is_own(fd)) {
+        refuse(fd, foreign);
+        return;
+    }
     uint64_t client = limit_client(address);
     struct connection *c = connections_open(all, fd, client, l->local);
     /* The one that is ended in its favour leaves in a moment; its place is lent until then. */
     if (c == NULL || (connections_are_many(all) && !connections_evict(all))) {
         if (c != NULL)
             connections_close(all, fd);
-        refuse(fd);
+        refuse(fd, busy);
         return;
     }
     struct MHD_Daemon *daemon = a->daemons[a->next++ % a->daemon_count];

@@ -23,6 +23,7 @@ struct service_settings {
     const char *keys;         /* API_KEYS, or "" */
     bool key_required;        /* false: requests without a key are those of default_key */
     const char *default_key;  /* "project-public"; NULL: every project is seen (`llm-tracer ui`) */
+    bool own_user;            /* connections of other users of this machine are refused (peer.h) */
     const char *cors_origins; /* comma-separated, or "" */
     int64_t rate_limit;       /* requests a minute and address; 0: none */
     size_t body_max;          /* bytes, before and after decompression */
