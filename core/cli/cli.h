@@ -38,6 +38,7 @@ extern const struct cli_command *const cli_commands[];
 extern const struct cli_command command_list, command_show, command_spans, command_status,
     command_doctor, command_config, command_env, command_version, command_help;
 extern const struct cli_command command_run;     /* run.c */
+extern const struct cli_command command_ui;      /* ui.c */
 extern const struct cli_command command_collect; /* collect.c */
 extern const struct cli_command command_serve;   /* serve.c */
 
