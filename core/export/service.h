@@ -1,7 +1,7 @@
 /* The tracing-service exporter, private to its files: service.c (which call an entry needs),
- * service_body.c (bodies), service_trim.c (sizes), service_find.c (what the server already has),
- * service_late.c (what is said too late), service_judge.c (failures), service_batch.c (many at
- * once). The contract: the HTTP contract of the tracing service, version 1.
+ * service_body.c (bodies), service_find.c (what the server already has), service_late.c (what is
+ * said too late), service_judge.c (failures), service_batch.c (many at once). The contract: the
+ * HTTP contract of the tracing service, version 1.
  *
  * Towards a server without the extensions the server makes the ids; the store keeps which of its
  * ids is ours, with the state of the object in front, written before a request whose repetition
@@ -21,6 +21,7 @@
 #include "export/export.h"
 #include "export/http_client.h"
 #include "json/json.h"
+#include "json/trim.h"
 
 #define SERVICE_URL_MAX 2048
 #define SERVICE_ID_MAX  128
@@ -94,19 +95,8 @@ json *body_amend_span(const struct export_context *c, struct span *s, const stru
 json *body_span_input(const struct export_context *c, const struct span *s);
 /* Whether the trace's output says that its process ended first. */
 bool body_tells_exit(const struct export_context *c, const struct trace *t);
-/* At most max characters of UTF-8 text, cut at the end: new memory. */
-char *text_limit(const char *text, size_t max);
 /* The project that the key names, or what the destination says: new memory or NULL. */
 char *service_project(const struct export_context *c);
-
-/* service_trim.c */
-/* Characters that Python's json.dumps makes of it, in which older servers count. */
-size_t json_ascii_size(const json *value);
-/* Makes *value (owned, an object) fit: long strings keep head and tail, then the largest members
- * go; marks _truncated and _original_size. */
-void json_trim(json **value, size_t max);
-/* Text of at most max characters that keeps head and tail: new memory, NULL when out of memory. */
-char *text_trim(const char *text, size_t max);
 
 /* service_find.c */
 enum export_result find_trace(struct export_context *c, const struct trace *t, struct object *o);

@@ -2,7 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export/service.h"
+#include "json/trim.h"
+
+/* Characters to which long texts are cut, halved as long as the whole does not fit. */
+#define LENGTH_FIRST 256000
+#define LENGTH_LAST  200
 
 static size_t string_size(const char *text)
 {
@@ -34,6 +38,14 @@ size_t json_ascii_size(const json *value)
         if (json_is_object(value))
             size += string_size(json_key(e)) + 2;
     }
+    return size;
+}
+
+size_t json_printed_size(const json *value)
+{
+    char *text = json_print_new(value);
+    size_t size = text != NULL ? strlen(text) : SIZE_MAX;
+    free(text);
     return size;
 }
 
@@ -108,12 +120,12 @@ static json *copy_ends(const json *array, size_t keep)
 }
 
 /* Takes away about half of the largest member of the object, whatever it is. */
-static void shrink_largest(json *object)
+static void shrink_largest(json *object, size_t (*measure)(const json *))
 {
     const json *largest = NULL;
     size_t size = 0;
     for (const json *e = json_first(object); e != NULL; e = json_next(e)) {
-        size_t n = json_ascii_size(e);
+        size_t n = measure(e);
         if (n > size) {
             size = n;
             largest = e;
@@ -134,23 +146,29 @@ static void shrink_largest(json *object)
 
 void json_trim(json **value, size_t max)
 {
-    static const size_t lengths[] = {16000, 8000, 4000, 2000, 1000, 500, 200};
-    size_t original = json_ascii_size(*value);
+    json_trim_sized(value, max, json_ascii_size);
+}
+
+void json_trim_sized(json **value, size_t max, size_t (*size)(const json *))
+{
+    size_t original = size(*value);
     size_t room = max > 80 ? max - 80 : 0; /* for the two marks */
     if (original <= max)
         return;
-    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
-        json *copy = copy_short(*value, lengths[i]);
+    for (size_t length = LENGTH_FIRST; length >= LENGTH_LAST; length /= 2) {
+        if (length > max)
+            continue;
+        json *copy = copy_short(*value, length);
         if (copy == NULL)
             break;
         json_free(*value);
         *value = copy;
-        if (json_ascii_size(copy) <= room)
+        if (size(copy) <= room)
             break;
     }
     /* Each round halves an array or drops a member, so this ends. */
-    while (json_length(*value) > 0 && json_ascii_size(*value) > room)
-        shrink_largest(*value);
+    while (json_length(*value) > 0 && size(*value) > room)
+        shrink_largest(*value, size);
     json_set_bool(*value, "_truncated", true);
     json_set_int(*value, "_original_size", (int64_t)original);
 }
