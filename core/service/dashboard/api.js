@@ -159,13 +159,20 @@ function pause(ms, signal) {
 }
 
 /**
- * Follows /api/events until signal aborts, and connects again with growing pauses.
- * each(event, data); state("connecting" | "live" | "off"); back(): connected again after a loss, so
- * that what was missed has to be read. traceId: only that trace.
+ * Follows /api/events until signal aborts, and connects again with growing pauses. traceId: only
+ * that trace. each(event, data); state("connecting" | "live" | "off"); opened(): it hears from now
+ * on, what was read before may be old; back(): it hears again, what came meanwhile was missed.
  */
-export async function follow({each, state = () => {}, back = () => {}, traceId = null, signal}) {
+export async function follow({
+    each,
+    state = () => {},
+    opened = () => {},
+    back = () => {},
+    traceId = null,
+    signal,
+}) {
     let wait = 500;
-    let before = false;
+    let failed = false;
     while (!signal.aborted) {
         state("connecting");
         try {
@@ -175,19 +182,21 @@ export async function follow({each, state = () => {}, back = () => {}, traceId =
                 () => {
                     wait = 500;
                     state("live");
-                    if (before) back();
-                    before = true;
+                    opened();
+                    if (failed) back();
                 },
                 signal,
             );
         } catch (error) {
             if (signal.aborted) return;
-            // 401: the key form is open and the page starts again with the key; 404, 501: none there.
+            // 401: the key form is open, and the page starts again with the key; the others: there
+            // are no events.
             if ([401, 403, 404, 501].includes(error.status)) {
                 state("off");
                 return;
             }
         }
+        failed = true;
         if (signal.aborted) return;
         state("off");
         await pause(wait * (0.75 + Math.random() / 2), signal);

@@ -3,6 +3,7 @@
 // table. Arrow keys walk over the times (a slider to a screen reader), enter opens one.
 import {el, icon, perFrame, replace, svg} from "./dom.js";
 import {cut} from "./format.js";
+import {MARKERS, patterns, SERIES, swatch} from "./chart_marks.js";
 import {bucketLabel, bucketTitle, labelled, spread, steps} from "./chart_scale.js";
 
 const TOP = 8;
@@ -10,74 +11,7 @@ const BOTTOM = 22;
 const LABEL_ROOM = 118; // right of lines, for their names
 const LABELS_FROM = 430; // px of width
 const CHARACTER = 6.8; // px, of a tick
-const SERIES = 6;
-const MARKERS = [
-    (x, y) => `M${x - 3} ${y}a3 3 0 1 0 6 0a3 3 0 1 0-6 0`,
-    (x, y) => `M${x - 3} ${y - 3}h6v6h-6z`,
-    (x, y) => `M${x} ${y - 4}l4 7h-8z`,
-    (x, y) => `M${x} ${y - 4}l4 4l-4 4l-4-4z`,
-    (x, y) => `M${x - 4} ${y - 3}h8l-4 7z`,
-    (x, y) => `M${x - 3} ${y - 3}l6 6M${x - 3} ${y + 3}l6-6`,
-];
-const PATTERNS = [
-    () => [],
-    () => [svg("path", {d: "M-1 1l2-2M0 6l6-6M5 7l2-2"})],
-    () => [svg("path", {d: "M1.5 1.5v.01M4.5 4.5v.01", class: "dots"})],
-    () => [svg("path", {d: "M0 1.5h6M0 4.5h6"})],
-    () => [svg("path", {d: "M0 0l6 6M6 0l-6 6"})],
-    () => [svg("path", {d: "M3 0v6"})],
-];
-
 let number = 0;
-
-function patterns(prefix) {
-    return svg(
-        "defs",
-        {},
-        PATTERNS.map((make, i) =>
-            svg(
-                "pattern",
-                {
-                    id: `${prefix}-${i}`,
-                    class: `pattern series-${i + 1}`,
-                    width: 6,
-                    height: 6,
-                    patternUnits: "userSpaceOnUse",
-                },
-                svg("rect", {width: 6, height: 6, class: make().length ? "tint" : "full"}),
-                make(),
-            ),
-        ),
-    );
-}
-
-/** The mark of a series beside its name. */
-function swatch(kind, i, prefix) {
-    const shape =
-        kind === "columns"
-            ? svg("rect", {
-                  x: 1,
-                  y: 1,
-                  width: 14,
-                  height: 10,
-                  fill: `url(#${prefix}-${i})`,
-                  class: "column",
-              })
-            : [
-                  svg("path", {class: `line dash-${i + 1}`, d: "M0 6h22"}),
-                  svg("path", {class: "marker", d: MARKERS[i](11, 6)}),
-              ];
-    return svg(
-        "svg",
-        {
-            class: `swatch series-${i + 1}`,
-            width: kind === "columns" ? 16 : 22,
-            height: 12,
-            "aria-hidden": "true",
-        },
-        shape,
-    );
-}
 
 export class Chart {
     /**
@@ -129,6 +63,8 @@ export class Chart {
             {class: "chart"},
             el("figcaption", {}, el("h2", {}, title), controls, this.toggle),
             this.legend,
+            // Not in the plot: the legend needs them too where the plot is not shown.
+            kind === "columns" && svg("svg", {class: "hidden-text"}, patterns(this.prefix)),
             el("div", {class: "plot-place"}, this.plot, this.tip),
             this.table,
         );
@@ -141,10 +77,13 @@ export class Chart {
         this.resized.disconnect();
     }
 
-    /** times: starts in ms; width: ms of each; series: [{name, values, total}] with null where nothing is known. */
+    /**
+     * times: starts in ms; width: ms of each; series: [{name, values, total}] with null where
+     * nothing is known.
+     */
     set(data) {
         this.data = data;
-        this.at = -1;
+        this.at = Math.min(this.at, data.times.length - 1);
         replace(
             this.legend,
             data.series.length > 1 || data.series[0]?.name
@@ -231,7 +170,6 @@ export class Chart {
             svg(
                 "svg",
                 {width: g.width, height: g.height, "aria-hidden": "true", focusable: "false"},
-                this.kind === "columns" ? patterns(this.prefix) : null,
                 axis,
                 names,
                 this.cursor,

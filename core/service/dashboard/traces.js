@@ -33,7 +33,7 @@ class TracesPage {
                 this.link = s;
                 this.showLive();
             },
-            back: () => this.list.readHead(),
+            opened: () => this.list.readHead(),
         });
     }
 
@@ -97,6 +97,7 @@ class TracesPage {
     }
 
     update(request) {
+        if (request.query.toString() === this.name) return; // there and back at once
         this.state = readState(request.query);
         this.openList(request);
     }

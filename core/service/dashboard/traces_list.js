@@ -20,6 +20,7 @@ export class TraceList {
         this.cursor = null;
         this.ended = false;
         this.loading = false;
+        this.reading = null; // the promise of the page that is read, or was read last
         this.error = null;
         this.fresh = [];
         this.paused = false;
@@ -32,10 +33,16 @@ export class TraceList {
         return this.state.sort === "start_time" && this.state.order === "desc";
     }
 
-    async more() {
-        if (this.loading || this.ended || this.error) return;
+    /** Reads the next page, unless one is being read. */
+    more() {
+        if (this.loading || this.ended || this.error) return this.reading;
         this.loading = true;
+        this.reading = this.readPage();
         this.changed(this);
+        return this.reading;
+    }
+
+    async readPage() {
         try {
             const answer = await get(
                 "/api/traces",
@@ -133,7 +140,8 @@ export class TraceList {
 
     /** Reads the newest page again: after a loss of connection, or where the filter is the service's. */
     async readHead() {
-        if (!this.byTime || this.signal.aborted) return;
+        await this.reading;
+        if (!this.byTime || this.signal.aborted || this.error) return;
         try {
             const answer = await get(
                 "/api/traces",

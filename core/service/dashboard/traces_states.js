@@ -30,6 +30,7 @@ function nothingFound() {
 export function instead(list, filtered) {
     if (list.rows.length > 0) return null;
     if (list.loading) return skeleton(12);
+    if (list.error?.status === 401) return null; // the key form says it
     if (list.error) return errorState(list.error, () => list.retry());
     if (!list.ended) return null;
     return filtered ? nothingFound() : firstHelp();

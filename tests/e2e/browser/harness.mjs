@@ -9,16 +9,23 @@
 //   });
 //   await run();
 //
-// PEERS is a folder with node_modules of playwright-core and axe-core; TRACER_BUILD_DIR the build.
+// PEERS is a folder with node_modules of playwright-core and axe-core (build/peers/browser),
+// TRACER_BUILD_DIR the build (build/release).
 import assert from "node:assert/strict";
 import {spawn} from "node:child_process";
 import {mkdtempSync, rmSync, readFileSync} from "node:fs";
 import {createRequire} from "node:module";
 import {tmpdir} from "node:os";
 import path from "node:path";
+import {fileURLToPath} from "node:url";
 
-const require = createRequire(path.join(process.env.PEERS ?? ".", "package.json"));
-const PROGRAM = path.join(process.env.TRACER_BUILD_DIR ?? "build/release", "bin", "llm-tracer");
+const BUILD = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../../build");
+const PEERS = process.env.PEERS ?? path.join(BUILD, "peers", "browser");
+const require = createRequire(path.resolve(PEERS, "package.json"));
+const PROGRAM = path.resolve(
+    process.env.TRACER_BUILD_DIR ?? path.join(BUILD, "release"),
+    "bin/llm-tracer",
+);
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const TIMEOUT_MS = 10000; // of a step: a hang is a failure, slowness is none

@@ -24,7 +24,7 @@ test("a key is asked for, kept in the tab, never in the URL", (t) =>
         await axe(page);
         await field.fill("project-wrong");
         await page.getByRole("button", {name: "Sign in"}).last().click();
-        await page.getByRole("alert").waitFor();
+        await page.getByRole("dialog").getByRole("alert").waitFor();
         expect.equal(await rows(page).count(), 0);
         await field.fill(KEY);
         await page.keyboard.press("Enter");

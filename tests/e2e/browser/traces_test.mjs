@@ -77,10 +77,7 @@ test("a row shows all that is known", async (t) => {
     expect.equal(shown.model, "gpt-4o");
     expect.equal(shown.duration, "3.20 s");
     expect.equal(shown.ttft, "210 ms");
-    expect.equal(
-        shown.tokens,
-        "1.2K→ 340".replace("→ ", "→340").replace("→", shown.tokens.includes(" → ") ? " → " : "→"),
-    );
+    expect.equal(shown.tokens, "1.2K → 340");
     expect.equal(shown.cached, "600");
     expect.equal(shown.cost, "$0.012");
     expect.equal(shown.session, "s-special");
@@ -126,11 +123,6 @@ test("filters are chips and stand in the URL", async (t) => {
     await chip("User: ada").waitFor({state: "detached"});
     await chip("Status: Error").click();
     await page.waitForURL(/#\/traces$/);
-    await row(page, 500002)
-        .getByRole("button", {name: "special", includeHidden: true})
-        .first()
-        .dispatchEvent("click")
-        .catch(() => {});
     await page.evaluate(() => {
         location.hash = "#/traces?tags=special";
     });
@@ -222,11 +214,13 @@ test("scrolling reads every page and keeps the document small", async (t) => {
     await eventually(async () => {
         for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace)))
             all.add(id);
-        await page.locator(".list").evaluate((l) => l.scrollBy(0, l.clientHeight * 0.8));
-        return page.getByText("That is all.").isVisible();
+        const atEnd = await page.locator(".list").evaluate((l) => {
+            const end = l.scrollTop + l.clientHeight >= l.scrollHeight - 1;
+            l.scrollBy(0, l.clientHeight * 0.8);
+            return end;
+        });
+        return atEnd && page.getByText("That is all.").isVisible();
     }, "the end comes");
-    for (const id of await rows(page).evaluateAll((l) => l.map((r) => r.dataset.trace)))
-        all.add(id);
     expect.ok(all.size >= DAYS + 3, `${all.size} traces were seen`);
     expect.ok((await rows(page).count()) < 80, "rows in the document");
     const index = await rows(page).last().getAttribute("aria-rowindex");
@@ -399,11 +393,10 @@ test("cards at 360 px", async (t) => {
     await page.getByLabel("Sort by").selectOption("duration");
     await page.waitForURL(/sort=duration/);
     await settled(page);
-    await page.locator(".list").evaluate((l) => l.scrollTo(0, 6400));
-    await eventually(
-        async () => Number(await rows(page).first().getAttribute("aria-rowindex")) > 60,
-        "it scrolls by cards",
-    );
+    await eventually(async () => {
+        await page.locator(".list").evaluate((l) => l.scrollTo(0, 6400));
+        return Number(await rows(page).first().getAttribute("aria-rowindex")) > 60;
+    }, "it scrolls by cards");
     await page.getByRole("button", {name: "Filter", exact: true}).tap();
     await page.getByLabel("Name").waitFor();
     await fitsWidth(page);

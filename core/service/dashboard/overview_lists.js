@@ -1,0 +1,190 @@
+// Figures and lists of the overview; each leads into the list of traces with its filter.
+import {el, statusBadge} from "./dom.js";
+import {compact, cost, count, cut, duration, percent, UNKNOWN} from "./format.js";
+import {modelName} from "./overview_data.js";
+import {href, pathOf} from "./router.js";
+import {fullTime, shortTime} from "./time.js";
+
+function rangeQuery(range) {
+    return range.id === "custom"
+        ? {from: range.from, to: range.to}
+        : {range: range.id === "all" ? null : range.id};
+}
+
+function tile(label, figure, ...below) {
+    return el(
+        "div",
+        {class: "tile"},
+        el("dt", {}, label),
+        el(
+            "dd",
+            {},
+            el("span", {class: "figure"}, figure),
+            el("span", {class: "below muted"}, below),
+        ),
+    );
+}
+
+export function tiles(data, range) {
+    const t = data.totals;
+    const link = (text, query) =>
+        el("a", {href: href("/traces", {...rangeQuery(range), ...query})}, text);
+    const cached =
+        t.tokens_input > 0 &&
+        t.tokens_cache_read > 0 &&
+        el("div", {}, `${percent(t.tokens_cache_read, t.tokens_input)} of input cached`);
+    return el(
+        "dl",
+        {class: "tiles"},
+        tile("Cost", cost(t.cost), data.traces > 0 && `${cost(t.cost / data.traces)} a trace`),
+        tile(
+            "Tokens",
+            compact(t.tokens_input + t.tokens_output),
+            `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`,
+            cached,
+        ),
+        tile("Calls", compact(t.calls), "in ", link(`${compact(data.traces)} traces`, {})),
+        tile(
+            "Error rate",
+            percent(t.errors, t.calls),
+            link(`${count(t.errors)} failed`, {status: "error"}),
+        ),
+        tile("Latency", duration(t.latency_p50_ms), `p95 ${duration(t.latency_p95_ms)}`),
+        tile("Time to first token", duration(t.ttft_p50_ms), `p95 ${duration(t.ttft_p95_ms)}`),
+    );
+}
+
+function section(title, more, table) {
+    return el(
+        "section",
+        {class: "panel"},
+        el("div", {class: "panel-head"}, el("h2", {}, title), more),
+        el("div", {class: "scroll-x"}, table),
+    );
+}
+
+function table(heads, rows) {
+    return el(
+        "table",
+        {class: "records"},
+        el(
+            "thead",
+            {},
+            el(
+                "tr",
+                {},
+                heads.map(([text, number]) =>
+                    el("th", {scope: "col", class: number ? "number" : null}, text),
+                ),
+            ),
+        ),
+        el(
+            "tbody",
+            {},
+            rows.length
+                ? rows.map((cells) =>
+                      el(
+                          "tr",
+                          {},
+                          cells.map((c, i) => el("td", {class: heads[i][1] ? "number" : "cut"}, c)),
+                      ),
+                  )
+                : el(
+                      "tr",
+                      {},
+                      el("td", {colspan: heads.length, class: "muted"}, "None in this time."),
+                  ),
+        ),
+    );
+}
+
+export function modelTable(data, range) {
+    const groups = data.models
+        .filter((g) => g.calls > 0 || g.cost > 0)
+        .sort((a, b) => (b.cost ?? 0) - (a.cost ?? 0) || b.calls - a.calls);
+    return section(
+        "Models",
+        null,
+        table(
+            [
+                ["Model"],
+                ["Cost", 1],
+                ["Calls", 1],
+                ["Tokens", 1],
+                ["Errors", 1],
+                ["p50", 1],
+                ["p95", 1],
+                ["TTFT p50", 1],
+            ],
+            groups.slice(0, 12).map((g) => [
+                g.model === null
+                    ? modelName(null)
+                    : el(
+                          "a",
+                          {
+                              href: href("/traces", {...rangeQuery(range), model: g.model}),
+                              title: g.model,
+                          },
+                          cut(g.model, 60),
+                      ),
+                cost(g.cost),
+                count(g.calls),
+                compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
+                percent(g.errors, g.calls),
+                duration(g.latency_p50_ms),
+                duration(g.latency_p95_ms),
+                duration(g.ttft_p50_ms),
+            ]),
+        ),
+    );
+}
+
+export function userTable(data, range) {
+    return section(
+        "Users",
+        el("a", {href: href("/users")}, "All users"),
+        table(
+            [["User"], ["Cost", 1], ["Traces", 1], ["Calls", 1], ["Tokens", 1], ["Errors", 1]],
+            data.users.map((g) => [
+                el(
+                    "a",
+                    {
+                        href: href("/traces", {...rangeQuery(range), user_id: g.user_id}),
+                        title: g.user_id,
+                    },
+                    cut(g.user_id, 60),
+                ),
+                cost(g.cost),
+                count(g.traces),
+                count(g.calls),
+                compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
+                percent(g.errors, g.calls),
+            ]),
+        ),
+    );
+}
+
+export function traceTable(title, traces, sort, range) {
+    return section(
+        title,
+        el("a", {href: href("/traces", {...rangeQuery(range), sort})}, "More"),
+        table(
+            [["Trace"], ["Status"], ["Time"], ["Duration", 1], ["Cost", 1]],
+            traces.map((t) => [
+                el(
+                    "a",
+                    {href: href(pathOf("trace", t.trace_id)), title: cut(t.name, 500)},
+                    cut(t.name, 80),
+                ),
+                statusBadge(t.status),
+                el(
+                    "time",
+                    {datetime: t.start_time, title: fullTime(t.start_time)},
+                    shortTime(t.start_time),
+                ),
+                duration(t.duration_ms),
+                t.total_cost ? cost(t.total_cost) : UNKNOWN,
+            ]),
+        ),
+    );
+}
