@@ -105,15 +105,31 @@ void connection_progress(struct connection *c, size_t bytes)
         atomic_store_explicit(&c->deadline, deadline + more, memory_order_release);
 }
 
+/* Whether the client sent its end, and all that came before it has been read. */
+static bool has_left(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static bool is_over(struct connection *slot, int fd, int64_t now)
+{
+    int stage = atomic_load_explicit(&slot->stage, memory_order_acquire);
+    if (stage == CONNECTION_CLOSED)
+        return false;
+    if (atomic_load_explicit(&slot->deadline, memory_order_acquire) < now)
+        return true;
+    int64_t age = now - atomic_load_explicit(&slot->since, memory_order_relaxed);
+    return (stage == CONNECTION_HEAD || stage == CONNECTION_BODY) && age > NS_PER_SEC &&
+           has_left(fd);
+}
+
 void connections_reap(struct connections *c, int64_t now)
 {
     pthread_mutex_lock(&c->lock);
-    for (int fd = 0; fd <= c->highest; fd++) {
-        struct connection *slot = &c->slots[fd];
-        if (atomic_load_explicit(&slot->stage, memory_order_acquire) != CONNECTION_CLOSED &&
-            atomic_load_explicit(&slot->deadline, memory_order_acquire) < now)
+    for (int fd = 0; fd <= c->highest; fd++)
+        if (is_over(&c->slots[fd], fd, now))
             shutdown(fd, SHUT_RDWR);
-    }
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -140,11 +156,11 @@ bool connections_evict(struct connections *c)
     return longest >= 0;
 }
 
-void connections_end_idle(struct connections *c)
+void connections_end(struct connections *c, enum connection_stage stage)
 {
     pthread_mutex_lock(&c->lock);
     for (int fd = 0; fd <= c->highest; fd++)
-        if (atomic_load_explicit(&c->slots[fd].stage, memory_order_acquire) == CONNECTION_IDLE)
+        if (atomic_load_explicit(&c->slots[fd].stage, memory_order_acquire) == (int)stage)
             shutdown(fd, SHUT_RDWR);
     pthread_mutex_unlock(&c->lock);
 }

@@ -56,11 +56,13 @@ void connection_enter(struct connection *c, enum connection_stage stage, unsigne
 /* Bytes of the body came in: it may take that much longer. */
 void connection_progress(struct connection *c, size_t bytes);
 
-/* Shuts down the sockets of those whose time is over; libmicrohttpd then closes them. */
+/* Shuts down the sockets of those whose time is over, and of those whose client left in the middle
+ * of a request (libmicrohttpd does not look again after the piece that came with the end);
+ * libmicrohttpd then closes them. */
 void connections_reap(struct connections *c, int64_t now);
 /* Shuts down the one that has been idle longest. False: none is idle. */
 bool connections_evict(struct connections *c);
-/* Shuts down those that are idle, when the server stops. */
-void connections_end_idle(struct connections *c);
+/* Shuts down those at this stage, when the server stops. */
+void connections_end(struct connections *c, enum connection_stage stage);
 
 #endif

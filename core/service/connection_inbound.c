@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "service/server_log.h"
 #include "service/server_route.h"
 #include "json/json.h"
-
-#define PARAMETER_NONE ((size_t)-1)
 
 /* Decodes one parameter's name or value in place; false: it holds a NUL. */
 static bool decode(char *text)
@@ -43,13 +42,22 @@ static bool read_query(struct inbound *e, char *query)
     return good;
 }
 
+/* The path of an absolute URI, which a request to a proxy has (RFC 9112 §3.2.2). */
+static const char *path_of(const char *uri)
+{
+    if (strncasecmp(uri, "http://", 7) != 0 && strncasecmp(uri, "https://", 8) != 0)
+        return uri;
+    const char *path = strchr(strchr(uri, ':') + 3, '/');
+    return path != NULL ? path : "/";
+}
+
 struct inbound *inbound_new(struct service *s, struct MHD_Connection *connection,
                             struct connection *slot, const char *uri)
 {
     struct inbound *e = calloc(1, sizeof(*e));
     if (e == NULL)
         return NULL;
-    e->path = strdup(uri);
+    e->path = strdup(path_of(uri));
     if (e->path == NULL) {
         free(e);
         return NULL;

@@ -1,6 +1,7 @@
 #include "service/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #define DESCRIPTORS_OWN ((size_t)192) /* files of the store, sockets to listen on, libraries */
 #define LIMIT_SLOTS     ((size_t)65536)
 #define TICK_MS         500 /* between looks at connections whose time is over */
+#define TRIM_S          20
 
 static int fail(char **why, int err, const char *format, const char *text)
 {
@@ -139,6 +141,18 @@ static void pause_ms(long ms)
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
 
+/* Who has not sent all of a request, or does not read its answer, is waited for less long. */
+static void end_connections(struct connections *c, int64_t passed)
+{
+    connections_end(c, CONNECTION_IDLE);
+    if (passed > SERVER_STOP_S / 5 * NS_PER_SEC) {
+        connections_end(c, CONNECTION_HEAD);
+        connections_end(c, CONNECTION_BODY);
+    }
+    if (passed > (SERVER_STOP_S - 2) * NS_PER_SEC)
+        connections_end(c, CONNECTION_ANSWER);
+}
+
 /* Nothing new comes in; what runs has SERVER_STOP_S. False: it did not finish. */
 static bool drain(struct server *server)
 {
@@ -149,13 +163,15 @@ static bool drain(struct server *server)
     atomic_store(&s->stopping, true);
     if (server->events_started)
         events_stop(s);
-    int64_t until = clock_boot_ns() + SERVER_STOP_S * NS_PER_SEC;
-    connections_end_idle(s->connections);
-    while (atomic_load(&s->running) > 0 && clock_boot_ns() < until) {
+    int64_t begin = clock_boot_ns();
+    int64_t passed = 0;
+    for (; passed < SERVER_STOP_S * NS_PER_SEC; passed = clock_boot_ns() - begin) {
+        end_connections(s->connections, passed);
+        if (atomic_load(&s->running) == 0)
+            return true;
         pause_ms(5);
-        connections_end_idle(s->connections);
     }
-    return atomic_load(&s->running) == 0;
+    return false;
 }
 
 /* What was started, in the opposite order. */
@@ -193,6 +209,7 @@ static void wait_for_signal(struct server *server, const sigset_t *set)
 {
     int64_t watchdog = notify_watchdog_ns();
     int64_t fed = 0;
+    int64_t trimmed = 0;
     for (;;) {
         const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
         if (sigtimedwait(set, NULL, &tick) > 0)
@@ -202,6 +219,11 @@ static void wait_for_signal(struct server *server, const sigset_t *set)
         if (watchdog > 0 && now - fed >= watchdog) {
             notify_send("WATCHDOG=1");
             fed = now;
+        }
+        /* Memory of large bodies and answers, which glibc would keep for the next one. */
+        if (now - trimmed >= TRIM_S * NS_PER_SEC) {
+            malloc_trim(0);
+            trimmed = now;
         }
     }
 }

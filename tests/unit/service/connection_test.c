@@ -61,6 +61,30 @@ static void overdue_ones_are_shut(void **state)
     release(c);
 }
 
+/* A client that ends in the middle of a request; one that only pauses stays. */
+static void those_who_left_are_shut(void **state)
+{
+    char byte;
+    (void)state;
+    struct connections *c = make(10);
+    for (int i = 0; i < COUNT; i++)
+        connection_enter(connections_open(c, ends[i][0], 1, true), CONNECTION_BODY, 30, 0);
+    connection_enter(connections_get(c, ends[3][0]), CONNECTION_WORK, 0, 0);
+    assert_int_equal(shutdown(ends[0][1], SHUT_WR), 0);
+    assert_int_equal(send(ends[1][1], "x", 1, 0), 1); /* still to be read */
+    assert_int_equal(shutdown(ends[1][1], SHUT_WR), 0);
+    assert_int_equal(shutdown(ends[3][1], SHUT_WR), 0);
+    connections_reap(c, clock_boot_ns() + 2 * NS_PER_SEC);
+    assert_true(is_shut(0));
+    assert_false(is_shut(1));
+    assert_false(is_shut(2));
+    assert_false(is_shut(3)); /* waits for its answer */
+    assert_int_equal(recv(ends[1][0], &byte, 1, 0), 1);
+    connections_reap(c, clock_boot_ns() + 2 * NS_PER_SEC);
+    assert_true(is_shut(1));
+    release(c);
+}
+
 static void longest_idle_goes_first(void **state)
 {
     (void)state;
@@ -104,11 +128,11 @@ static void closed_ones_are_left_alone(void **state)
     assert_non_null(connections_open(c, ends[0][0], 1, false));
     connections_close(c, ends[0][0]);
     connections_reap(c, INT64_MAX - 1);
-    connections_end_idle(c);
+    connections_end(c, CONNECTION_IDLE);
     assert_false(connections_evict(c));
     assert_false(is_shut(0));
     assert_non_null(connections_open(c, ends[1][0], 1, false));
-    connections_end_idle(c);
+    connections_end(c, CONNECTION_IDLE);
     assert_true(is_shut(1));
     release(c);
 }
@@ -116,9 +140,8 @@ static void closed_ones_are_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(overdue_ones_are_shut),
-        cmocka_unit_test(longest_idle_goes_first),
-        cmocka_unit_test(room_is_bounded),
+        cmocka_unit_test(overdue_ones_are_shut),      cmocka_unit_test(those_who_left_are_shut),
+        cmocka_unit_test(longest_idle_goes_first),    cmocka_unit_test(room_is_bounded),
         cmocka_unit_test(closed_ones_are_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
