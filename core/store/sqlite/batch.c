@@ -3,13 +3,15 @@
  * once. */
 #include <string.h>
 
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/rollup.h"
 
 void batch_forget(struct backend_session *s)
 {
     struct batch *b = &s->batch;
     map_release(&b->traces);
     map_release(&b->spans);
+    map_release(&b->rollups);
+    b->first_rollup = NULL;
     scratch_clear(&b->scratch);
     b->first_trace = NULL;
     b->first_span = NULL;
@@ -205,6 +207,8 @@ static int store_changes(struct backend_session *s)
          span = span->next)
         if (span->changed)
             err = store_span(s, span);
+    if (err == ERR_OK)
+        err = rollup_store(s);
     if (err == ERR_OK)
         err = sql_run(s, SQL_META_SET, "ii", b->meta.next_trace, b->meta.next_span);
     return err;

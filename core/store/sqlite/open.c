@@ -285,8 +285,6 @@ void sqlite_session_free(struct backend_session *s)
         sqlite3_finalize(s->statements[i]);
     if (s->db != NULL)
         (void)sqlite3_close_v2(s->db);
-    scratch_clear(&s->batch.scratch);
-    map_release(&s->batch.traces);
-    map_release(&s->batch.spans);
+    batch_forget(s);
     free(s);
 }

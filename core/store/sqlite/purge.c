@@ -1,6 +1,6 @@
 /* Deletes what is too old, some rows a step. A trace goes first, its spans with it or, when they
  * are many, in the next steps: nobody sees them any more. */
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/rollup.h"
 
 enum { SPANS_A_STEP = 500, TRACES_A_STEP = 100 };
 
@@ -11,15 +11,71 @@ struct step {
     int spans;
 };
 
-/* Deletes spans of a trace that is gone; *left: there are more. */
-static int delete_spans(struct step *step, int64_t trace, bool *left)
+static void read_doomed_span(sqlite3_stmt *st, struct stored_span *span)
 {
+    *span = (struct stored_span){
+        .start_time = sqlite3_column_int64(st, 1),
+        .end_time = sqlite3_column_int64(st, 2),
+        .type = (enum span_type)sqlite3_column_int(st, 3),
+        .tokens_input = sql_column_figure(st, 4),
+        .tokens_output = sql_column_figure(st, 5),
+        .tokens_cache_read = sql_column_figure(st, 6),
+        .cost_usd = sql_column_number(st, 7),
+        .ttft_ms = sql_column_number(st, 8),
+        .model = sql_column_text(st, 9),
+    };
+    if (sqlite3_column_int(st, 10) != 0)
+        span->error = text_of("failed");
+}
+
+/* Takes the spans of a trace that is gone, as many as the step has room for, out of the totals and
+ * the file; *left: there are more. */
+static int delete_spans(struct step *step, int64_t row, const struct stored_trace *trace,
+                        bool *left)
+{
+    int err;
     struct backend_session *s = step->s;
-    int64_t room = SPANS_A_STEP - step->spans;
-    int err = sql_run(s, SQL_SPANS_DELETE, "ii", trace, room);
-    int deleted = sqlite3_changes(s->db);
-    step->spans += deleted;
-    *left = deleted >= room;
+    int64_t rows[SPANS_A_STEP];
+    int count = 0;
+    int room = SPANS_A_STEP - step->spans;
+    sqlite3_stmt *st = sql_use(s, SQL_SPANS_DOOMED, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "ii", row, (int64_t)room);
+    while ((err = sql_step(s, st)) == 1 && count < room) {
+        struct stored_span span;
+        read_doomed_span(st, &span);
+        rows[count++] = sqlite3_column_int64(st, 0);
+        err = rollup_span(&s->batch, trace, &span, -1);
+        if (err != ERR_OK)
+            break;
+    }
+    sqlite3_reset(st);
+    for (int i = 0; i < count && err >= 0; i++)
+        err = sql_run(s, SQL_SPAN_DELETE, "i", rows[i]);
+    step->spans += count;
+    *left = count == room;
+    return err < 0 ? err : ERR_OK;
+}
+
+/* The first trace that is gone with spans left. 1, 0: none. */
+static int first_doomed(struct step *step, int64_t *row, struct stored_trace *trace)
+{
+    int err;
+    struct scratch *keep = &step->s->batch.scratch;
+    sqlite3_stmt *st = sql_use(step->s, SQL_DOOMED_FIRST, &err);
+    if (st == NULL)
+        return err;
+    err = sql_step(step->s, st);
+    if (err == 1) {
+        *row = sqlite3_column_int64(st, 0);
+        *trace = (struct stored_trace){.start_time = sqlite3_column_int64(st, 1)};
+        if (scratch_copy(keep, sql_column_text(st, 2), &trace->project_id) != ERR_OK ||
+            scratch_copy(keep, sql_column_text(st, 3), &trace->user_id) != ERR_OK ||
+            scratch_copy(keep, sql_column_text(st, 4), &trace->session_id) != ERR_OK)
+            err = ERR_NOMEM;
+    }
+    sqlite3_reset(st);
     return err;
 }
 
@@ -27,22 +83,47 @@ static int finish_doomed(struct step *step)
 {
     int err = ERR_OK;
     while (err == ERR_OK && step->spans < SPANS_A_STEP) {
-        int64_t trace = 0;
+        int64_t row = 0;
+        struct stored_trace trace;
         bool left = false;
-        sqlite3_stmt *st = sql_use(step->s, SQL_DOOMED_FIRST, &err);
-        if (st == NULL)
-            return err;
-        err = sql_step(step->s, st);
-        if (err == 1)
-            trace = sqlite3_column_int64(st, 0);
-        sqlite3_reset(st);
+        err = first_doomed(step, &row, &trace);
         if (err != 1)
             return err;
-        err = delete_spans(step, trace, &left);
+        err = delete_spans(step, row, &trace, &left);
         if (err == ERR_OK && !left)
-            err = sql_run(step->s, SQL_DOOMED_DELETE, "i", trace);
+            err = sql_run(step->s, SQL_DOOMED_DELETE, "i", row);
     }
     return err;
+}
+
+/* Nobody sees the trace any more. */
+static int doom(struct step *step, int64_t row)
+{
+    int err;
+    struct backend_session *s = step->s;
+    struct stored_trace trace = {.start_time = 0};
+    struct scratch *keep = &s->batch.scratch;
+    sqlite3_stmt *st = sql_use(s, SQL_TRACE_TOTALS, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", row);
+    err = sql_step(s, st);
+    if (err == 1) {
+        trace.start_time = sqlite3_column_int64(st, 0);
+        if (scratch_copy(keep, sql_column_text(st, 13), &trace.project_id) != ERR_OK ||
+            scratch_copy(keep, sql_column_text(st, 14), &trace.user_id) != ERR_OK ||
+            scratch_copy(keep, sql_column_text(st, 15), &trace.session_id) != ERR_OK)
+            err = ERR_NOMEM;
+    }
+    sqlite3_reset(st);
+    if (err == 0) /* it cannot be, but then there is nothing to do */
+        return ERR_OK;
+    if (err == 1)
+        err = rollup_trace(&s->batch, &trace, -1);
+    if (err == ERR_OK)
+        err = sql_run(s, SQL_DOOMED_INSERT, "iittt", row, trace.start_time, trace.project_id,
+                      trace.user_id, trace.session_id);
+    return err == ERR_OK ? sql_run(s, SQL_TRACE_DELETE, "i", row) : err;
 }
 
 static int doom_traces(struct step *step, int64_t older_than)
@@ -56,9 +137,7 @@ static int doom_traces(struct step *step, int64_t older_than)
     pthread_rwlock_unlock(&step->s->b->shelf_lock);
     int err = ERR_OK;
     for (int i = 0; i < count && err == ERR_OK && step->spans < SPANS_A_STEP; i++) {
-        err = sql_run(step->s, SQL_DOOMED_INSERT, "i", places[i].row);
-        if (err == ERR_OK)
-            err = sql_run(step->s, SQL_TRACE_DELETE, "i", places[i].row);
+        err = doom(step, places[i].row);
         if (err == ERR_OK)
             err = finish_doomed(step);
         step->rows[step->count++] = places[i].row;

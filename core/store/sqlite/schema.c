@@ -31,7 +31,20 @@ static const char *const migrations[] = {
     "CREATE INDEX span_hash ON span(hash);"
 
     /* Traces that are gone, whose spans are to go. */
-    "CREATE TABLE doomed(trace INTEGER PRIMARY KEY);",
+    "CREATE TABLE doomed("
+    " trace INTEGER PRIMARY KEY, start_time INTEGER NOT NULL, project_id TEXT NOT NULL,"
+    " user_id TEXT, session_id TEXT);"
+
+    /* rollup.h; key and user are '' where there is none */
+    "CREATE TABLE rollup("
+    " project TEXT NOT NULL, kind INTEGER NOT NULL, hour INTEGER NOT NULL, key TEXT NOT NULL,"
+    " user TEXT NOT NULL, traces INTEGER NOT NULL, spans INTEGER NOT NULL,"
+    " calls INTEGER NOT NULL, errors INTEGER NOT NULL, tokens_input INTEGER NOT NULL,"
+    " tokens_output INTEGER NOT NULL, tokens_cache_read INTEGER NOT NULL,"
+    " told_input INTEGER NOT NULL, told_output INTEGER NOT NULL,"
+    " told_cache_read INTEGER NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,"
+    " cost REAL NOT NULL, latency BLOB, ttft BLOB, PRIMARY KEY(project, kind, hour, key, user))"
+    " WITHOUT ROWID;",
 };
 
 const int sql_schema_version = (int)(sizeof(migrations) / sizeof(migrations[0]));
@@ -58,6 +71,10 @@ int sql_migrate(struct backend_session *s, int version)
 #define SPAN_COLUMNS                                                                               \
     "s.id, t.id, s.parent, s.name, s.type, s.start_time, s.end_time, s.metadata, s.model,"         \
     " s.tokens_input, s.tokens_output, s.cost, s.error, s.tokens_cache_read, s.ttft_ms"
+
+#define ROLLUP_COLUMNS                                                                             \
+    "traces, spans, calls, errors, tokens_input, tokens_output, tokens_cache_read, told_input,"    \
+    " told_output, told_cache_read, first_time, last_time, cost, latency, ttft"
 
 const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -108,18 +125,28 @@ const char *const sql_text[SQL_COUNT] = {
                                 " JOIN trace t ON t.row = s.trace WHERE s.trace = ?1"
                                 " ORDER BY s.start_time, s.row",
 
-    [SQL_SPANS_DELETE] = "DELETE FROM span WHERE row IN"
-                         " (SELECT row FROM span WHERE trace = ?1 LIMIT ?2)",
-    [SQL_DOOMED_INSERT] = "INSERT INTO doomed VALUES(?1)",
-    [SQL_DOOMED_FIRST] = "SELECT trace FROM doomed LIMIT 1",
+    [SQL_SPANS_DOOMED] = "SELECT row, start_time, end_time, type, tokens_input, tokens_output,"
+                         " tokens_cache_read, cost, ttft_ms, model, failed FROM span"
+                         " WHERE trace = ?1 LIMIT ?2",
+    [SQL_SPAN_DELETE] = "DELETE FROM span WHERE row = ?1",
+    [SQL_DOOMED_INSERT] = "INSERT INTO doomed VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_DOOMED_FIRST] =
+        "SELECT trace, start_time, project_id, user_id, session_id FROM doomed LIMIT 1",
     [SQL_DOOMED_DELETE] = "DELETE FROM doomed WHERE trace = ?1",
 
     [SQL_SPAN_WORDS] = "SELECT trace, name, model, error, input, output FROM span WHERE row > ?1",
     [SQL_TRACE_WORDS] = "SELECT row, name, user_id, session_id, output FROM trace WHERE row > ?1",
 
-    [SQL_STATS_TOTALS] =
-        "SELECT count(*), coalesce(sum(span_count), 0), coalesce(sum(calls), 0),"
-        " coalesce(sum(errors), 0), sum(tokens_input), sum(tokens_output), sum(tokens_cache_read),"
-        " coalesce(sum(cost), 0), min(start_time), max(start_time) FROM trace"
-        " WHERE (?1 IS NULL OR project_id = ?1) AND start_time >= ?2 AND start_time < ?3",
+    [SQL_ROLLUP_GET] = "SELECT " ROLLUP_COLUMNS " FROM rollup WHERE project = ?1 AND kind = ?2"
+                       " AND hour = ?3 AND key = ?4 AND user = ?5",
+    [SQL_ROLLUP_PUT] =
+        "INSERT OR REPLACE INTO rollup(project, kind, hour, key, user, " ROLLUP_COLUMNS ")"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,"
+        " ?18, ?19, ?20)",
+    [SQL_ROLLUP_DELETE] = "DELETE FROM rollup WHERE project = ?1 AND kind = ?2 AND hour = ?3"
+                          " AND key = ?4 AND user = ?5",
+    [SQL_ROLLUP_RANGE] = "SELECT hour, key, user, " ROLLUP_COLUMNS " FROM rollup"
+                         " WHERE project = ?1 AND kind = ?2 AND hour >= ?3 AND hour < ?4",
+    [SQL_ROLLUP_EVERYONE] = "SELECT hour, key, user, " ROLLUP_COLUMNS " FROM rollup"
+                            " WHERE ?1 IS NULL AND kind = ?2 AND hour >= ?3 AND hour < ?4",
 };

@@ -38,13 +38,18 @@ enum sql {
     SQL_SPANS_OF_TRACE,
     SQL_SPANS_OF_TRACE_BARE,
     SQL_TRACE_DELETE,
-    SQL_SPANS_DELETE,
+    SQL_SPANS_DOOMED,
+    SQL_SPAN_DELETE,
     SQL_DOOMED_INSERT,
     SQL_DOOMED_FIRST,
     SQL_DOOMED_DELETE,
     SQL_SPAN_WORDS,
     SQL_TRACE_WORDS,
-    SQL_STATS_TOTALS,
+    SQL_ROLLUP_GET,
+    SQL_ROLLUP_PUT,
+    SQL_ROLLUP_DELETE,
+    SQL_ROLLUP_RANGE,
+    SQL_ROLLUP_EVERYONE,
     SQL_COUNT
 };
 
@@ -101,6 +106,8 @@ struct batch {
     struct map traces, spans;                        /* by id */
     struct touched_trace *first_trace, **last_trace; /* in the order of their coming */
     struct touched_span *first_span, **last_span;
+    struct map rollups; /* rollup.c */
+    struct rollup_cell *first_rollup;
     struct sql_meta meta;
 };
 

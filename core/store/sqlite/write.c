@@ -1,5 +1,5 @@
 /* The four writes. */
-#include "store/sqlite/sqlite.h"
+#include "store/sqlite/rollup.h"
 
 static int create_trace(struct backend_session *s, struct stored_write *w)
 {
@@ -26,7 +26,8 @@ static int create_trace(struct backend_session *s, struct stored_write *w)
     t->now.total_cost = 0;
     t->now.ttft_ms = -1;
     t->now.model = t->now.error = (struct text){NULL, 0};
-    return touch_own_error(&s->batch, t->now.metadata, &t->own_error);
+    err = rollup_trace(&s->batch, &t->now, 1);
+    return err == ERR_OK ? touch_own_error(&s->batch, t->now.metadata, &t->own_error) : err;
 }
 
 static int complete_trace(struct backend_session *s, struct stored_write *w)
@@ -75,7 +76,8 @@ static int create_span(struct backend_session *s, struct stored_write *w)
     span->changed = true;
     span->trace = t;
     span->now = w->span;
-    return touch_span_added(&s->batch, t, span);
+    err = rollup_span(&s->batch, &t->now, &span->now, 1);
+    return err == ERR_OK ? touch_span_added(&s->batch, t, span) : err;
 }
 
 /* Takes over what is told. */
@@ -123,7 +125,10 @@ static int complete_span(struct backend_session *s, struct stored_write *w)
     merge_span(&span->now, &w->span);
     span->changed = true;
     w->trace_id = span->trace->now.trace_id;
-    return touch_span_changed(&s->batch, span->trace, &before, span);
+    err = rollup_span(&s->batch, &span->trace->now, &before, -1);
+    if (err == ERR_OK)
+        err = rollup_span(&s->batch, &span->trace->now, &span->now, 1);
+    return err == ERR_OK ? touch_span_changed(&s->batch, span->trace, &before, span) : err;
 }
 
 static int apply(struct backend_session *s, struct stored_write *w)
