@@ -31,7 +31,8 @@ static struct fake_store {
     int64_t changes;
     const char *trace_of_span; /* what a complete is told */
     /* What was asked. */
-    size_t write_calls, writes, lists, reads;
+    size_t write_calls, writes;
+    atomic_size_t lists, reads;
     struct stored_filter filter;
     struct stored_stats stats;
     bool content;
@@ -78,9 +79,9 @@ static bool fake_is(struct text a, struct text b)
 static int fake_list(struct backend_session *s, const struct stored_filter *f,
                      stored_trace_fn *each, void *user, char **next_cursor)
 {
-    int err = fake.error;
     (void)s;
     pthread_mutex_lock(&fake.lock);
+    int err = fake.error;
     fake.filter = *f;
     fake.lists++;
     for (size_t i = 0; i < fake.trace_count && err == ERR_OK; i++)
@@ -94,10 +95,10 @@ static int fake_list(struct backend_session *s, const struct stored_filter *f,
 static int fake_trace(struct backend_session *s, struct text project_id, struct text trace_id,
                       stored_trace_fn *each, void *user)
 {
-    int err = fake.error;
     bool found = false;
     (void)s;
     pthread_mutex_lock(&fake.lock);
+    int err = fake.error;
     fake.reads++;
     for (size_t i = 0; i < fake.trace_count && err == ERR_OK && !found; i++) {
         found = fake_is(fake.traces[i].trace_id, trace_id) &&
