@@ -4,6 +4,7 @@
 
 const struct backend_ops *const backends[] = {
     &backend_sqlite,
+    &backend_dynamodb,
     &backend_local,
     NULL,
 };

@@ -36,8 +36,15 @@ import logging, os, sys, threading
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
-WSGIRequestHandler.protocol_version = "HTTP/1.0"
-server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app))
+WSGIRequestHandler.protocol_version = "HTTP/1.1"
+WSGIRequestHandler.disable_nagle_algorithm = True
+WSGIRequestHandler.wbufsize = -1
+lock = threading.Lock()
+application = DomainDispatcherApplication(create_backend_app)
+def one_at_a_time(environ, start_response):
+    with lock:
+        return list(application(environ, start_response))
+server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True)
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
 print(server.port, flush=True)
 server.serve_forever()

@@ -1,0 +1,305 @@
+/* A trace's item in a call of write: opened, and closed with what its spans add to it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/dynamodb/write.h"
+
+#define BLIND_WAIT_MS ((int64_t)4000) /* for another server's batch, then ERR_BUSY */
+#define BLIND_LOOK_MS 20
+#define CLOSE_TRIES   12
+
+int trace_get(struct backend_session *s, struct text trace_id, const char *own,
+              struct trace_record *out)
+{
+    json *answer = NULL;
+    out_clear(&s->body);
+    out_format(&s->body, "{\"TableName\":\"%s\",\"ConsistentRead\":true,\"Key\":{\"trace_id\":",
+               s->b->traces_table);
+    out_s(&s->body, trace_id);
+    out_text(&s->body, "}}");
+    int err = dynamo_call(s, "GetItem", &answer);
+    const json *item = json_get(answer, "Item");
+    if (err == ERR_NOENT)
+        err = ERR_IO; /* the table is gone */
+    else if (err == ERR_OK)
+        err = item == NULL ? ERR_NOENT : trace_record_read(out, item, own);
+    json_free(answer);
+    return err;
+}
+
+static bool same(struct text a, struct text b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static void refuse(struct group *g, bool foreign)
+{
+    g->refused = ERR_NOENT;
+    g->foreign = foreign;
+}
+
+/* Whether the trace that is there is the group's project's. */
+static int look(struct round *r, struct group *g)
+{
+    trace_record_release(&g->record);
+    int err = trace_get(r->s, g->trace_id, g->token, &g->record);
+    if (err == ERR_NOENT) {
+        refuse(g, false);
+        return ERR_OK;
+    }
+    if (err == ERR_OK && !same(g->record.trace.project_id, g->project_id))
+        refuse(g, true);
+    return err;
+}
+
+static bool ends(const struct group *g)
+{
+    return g->complete != NULL;
+}
+
+/* The trace as this call makes it: created, and completed over that. */
+static struct stored_trace whole_trace(const struct group *g)
+{
+    struct stored_trace t = g->create->trace;
+    const struct stored_trace *c = &g->completed;
+    if (!ends(g))
+        return t;
+    t.end_time = t.end_time != 0 ? t.end_time : c->end_time;
+    t.metadata = c->metadata.at != NULL ? c->metadata : t.metadata;
+    t.tags = c->tags.at != NULL ? c->tags : t.tags;
+    t.output = c->output.len > 0 ? c->output : t.output;
+    return t;
+}
+
+/* ERR_EXIST: it is there. */
+static int put_trace(struct round *r, struct group *g)
+{
+    struct out *o = &r->s->body;
+    struct stored_trace t = whole_trace(g);
+    out_clear(o);
+    out_format(o,
+               "{\"TableName\":\"%s\",\"ConditionExpression\":\"attribute_not_exists(trace_id)\","
+               "\"Item\":{",
+               r->s->b->traces_table);
+    t.project_id = g->project_id;
+    item_put_trace(o, r->s->b, &t, g->spans > 0 ? g->token : NULL);
+    out_text(o, "}}");
+    return dynamo_call(r->s, "PutItem", NULL);
+}
+
+static int create_trace(struct round *r, struct group *g)
+{
+    int err = put_trace(r, g);
+    if (err == ERR_OK) {
+        g->fresh = true;
+        g->open = g->spans > 0;
+        g->record.model_map = true;
+        g->record.ttft_time = INT64_MAX;
+        g->record.rev = 1;
+        return ERR_OK;
+    }
+    if (err != ERR_EXIST)
+        return err;
+    err = look(r, g);
+    g->create->existed = err == ERR_OK && g->refused == ERR_OK;
+    /* A try whose answer was lost may have made it. */
+    g->open = g->record.own;
+    return err;
+}
+
+/* Puts the token in. ERR_EXIST: the trace is not there, or another project's. */
+static int put_token(struct round *r, struct group *g)
+{
+    struct update u;
+    json *item = NULL;
+    update_init(&u);
+    update_add_member(&u, "open", g->token);
+    update_add_n(&u, "rev", 1);
+    update_where_text(&u, "# = $", "project_id", g->project_id);
+    int err =
+        update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "ALL_NEW", &item);
+    update_release(&u);
+    if (err == ERR_OK) {
+        trace_record_release(&g->record);
+        err = trace_record_read(&g->record, item, g->token);
+        g->open = true;
+    }
+    json_free(item);
+    return err;
+}
+
+/* Waits until no other server's batch can be on its way to the trace's spans. */
+static int wait_for_blind(struct round *r, struct group *g)
+{
+    int64_t begun = clock_boot_ns();
+    int err = ERR_OK;
+    while (err == ERR_OK && g->refused == ERR_OK && g->record.open_blind) {
+        if ((clock_boot_ns() - begun) / NS_PER_MS > BLIND_WAIT_MS)
+            return session_fail(r->s, ERR_BUSY, "another server is writing spans of the trace");
+        session_sleep_ms(BLIND_LOOK_MS + (int64_t)(session_random(r->s) % BLIND_LOOK_MS));
+        err = look(r, g);
+    }
+    return err;
+}
+
+int group_open(struct round *r, struct group *g)
+{
+    int err = ERR_OK;
+    if (g->create != NULL)
+        err = create_trace(r, g);
+    if (err != ERR_OK || g->refused != ERR_OK || g->fresh || g->spans == 0)
+        return err;
+    if (!g->open)
+        err = put_token(r, g);
+    if (err == ERR_EXIST) {
+        err = look(r, g);
+        if (err == ERR_OK && g->refused == ERR_OK) /* made a moment ago */
+            err = put_token(r, g);
+    }
+    return err == ERR_OK ? wait_for_blind(r, g) : err;
+}
+
+static void update_documents(struct update *u, const struct stored_trace *c,
+                             const struct stored_trace *stored)
+{
+    struct documents d;
+    const struct text none = {NULL, 0};
+    struct out o;
+    char *output =
+        c->output.len > 0
+            ? text_fit(c->output, c->metadata.at != NULL ? c->metadata.len : stored->metadata.len)
+            : NULL;
+    documents_init(&d, c->metadata, none, none);
+    documents_fit(&d, output != NULL ? strlen(output) : stored->output.len);
+    if (output != NULL)
+        update_set_s(u, "output", text_of(output));
+    if (d.values[0] != NULL) {
+        size_t size = 0;
+        out_init(&o);
+        update_set(u, "metadata");
+        value_from_metadata(&u->values, d.values[0], &o, &size);
+        update_set(u, "metadata_json");
+        out_format(&u->values, "{\"L\":[%s]}", buf_str(&o.buf));
+        out_release(&o);
+    }
+    documents_release(&d);
+    free(output);
+}
+
+/* What completing the trace changes in it. */
+static void update_completed(const struct group *g, struct update *u)
+{
+    const struct stored_trace *stored = &g->record.trace;
+    const struct stored_trace *c = &g->completed;
+    char text[CLOCK_ISO_MAX];
+    update_documents(u, c, stored);
+    if (c->end_time == 0 || stored->end_time != 0)
+        return;
+    update_set_s(u, "end_time", text_of(clock_iso(c->end_time, text)));
+    update_set_n(u, "duration_ms", duration_of(stored->start_time, c->end_time));
+    struct out null;
+    out_init(&null);
+    out_text(&null, "{\"S\":\"NULL\"}");
+    update_where(u, "(attribute_not_exists(#) OR attribute_type(#, $))", "end_time", &null);
+    out_release(&null);
+}
+
+static int close_once(struct round *r, struct group *g, bool complete, json **item)
+{
+    struct update u;
+    update_init(&u);
+    if (g->open) {
+        dynamo_totals_update(&g->totals, &g->record, &u);
+        update_drop_member(&u, "open", g->token);
+        update_where_text(&u, "contains(#, $)", "open", text_of(g->token));
+    } else {
+        update_where_text(&u, "# = $", "project_id", g->project_id);
+    }
+    update_add_n(&u, "rev", 1);
+    if (complete)
+        update_completed(g, &u);
+    int err = g->totals.err != ERR_OK ? g->totals.err
+                                      : update_send(r->s, &u, r->s->b->traces_table, "trace_id",
+                                                    g->trace_id, "ALL_NEW", item);
+    update_release(&u);
+    return err;
+}
+
+/* The trace as the last update left it: whether the tokens of dead servers are in it. */
+static int after_close(struct round *r, struct group *g, const json *item)
+{
+    struct trace_record now;
+    if (item == NULL)
+        return ERR_OK;
+    int err = trace_record_read(&now, item, NULL);
+    if (err != ERR_OK)
+        return err;
+    bool recount = g->spans > 0 && now.open_stale && !now.open_live;
+    trace_record_release(&now);
+    if (!recount)
+        return ERR_OK;
+    err = trace_recount(r->s, g->trace_id);
+    /* What was asked for is done; totals in doubt are set right by the next who looks. */
+    return err == ERR_NOMEM ? err : ERR_OK;
+}
+
+int group_close(struct round *r, struct group *g)
+{
+    bool complete = ends(g) && !g->fresh;
+    int err = ERR_OK;
+    if (g->refused != ERR_OK || (!g->open && !complete))
+        return ERR_OK;
+    if (!g->open && g->record.memory == NULL) {
+        err = look(r, g);
+        if (err != ERR_OK || g->refused != ERR_OK)
+            return err;
+    }
+    for (int i = 0; i < CLOSE_TRIES; i++) {
+        json *item = NULL;
+        err = close_once(r, g, complete, &item);
+        if (err == ERR_OK)
+            err = after_close(r, g, item);
+        json_free(item);
+        if (err != ERR_EXIST)
+            return err;
+        err = look(r, g);
+        if (err != ERR_OK || g->refused != ERR_OK)
+            return err;
+        if (g->open && !g->record.own) {
+            /* A try whose answer was lost was obeyed; or this server was taken for dead, and the
+             * spans were counted by another. */
+            g->open = false;
+            complete = complete && g->record.trace.end_time == 0;
+            if (!complete)
+                return ERR_OK;
+        }
+    }
+    return session_fail(r->s, ERR_BUSY, "a trace is written by too many at once");
+}
+
+void group_abandon(struct round *r, struct group *g)
+{
+    char doubt[TOKEN_MAX + 2];
+    struct update u;
+    if (!g->open)
+        return;
+    /* A token of long ago, before ours goes; what fails here is told by ours when it is old. */
+    snprintf(doubt, sizeof(doubt), "1%c%s", TOKEN_SAFE, strpbrk(g->token, TOKENS) + 1);
+    update_init(&u);
+    update_add_member(&u, "open", doubt);
+    update_add_n(&u, "rev", 1);
+    update_where_text(&u, "contains(#, $)", "open", text_of(g->token));
+    int err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
+    update_release(&u);
+    if (err != ERR_OK)
+        return;
+    update_init(&u);
+    update_drop_member(&u, "open", g->token);
+    update_where_text(&u, "contains(#, $)", "open", text_of(g->token));
+    err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
+    update_release(&u);
+    if (err == ERR_OK)
+        g->open = false;
+}
