@@ -1,10 +1,11 @@
 // screenshots.mjs FOLDER: writes a picture of each page in both themes, of realistic traces, for the
 // README. PEERS and TRACER_BUILD_DIR as for the tests.
-import {mkdirSync} from "node:fs";
+import {mkdirSync, writeFileSync} from "node:fs";
 import path from "node:path";
 import {eventually, openPage, startServer, theBrowser} from "./harness.mjs";
+import {shrink} from "./png.mjs";
 import {agent, busyDays} from "./seed_pictures.mjs";
-import {traceId} from "./seed.mjs";
+import {spanId, traceId} from "./seed.mjs";
 
 const folder = process.argv[2];
 if (!folder) {
@@ -18,7 +19,11 @@ const row = (page) => page.locator("tr[data-trace]").first().waitFor();
 const some = (selector) => (page) => page.locator(selector).first().waitFor();
 const PAGES = [
     {name: "traces", route: "#/traces", ready: row},
-    {name: "trace", route: `#/trace/${traceId(AGENT)}`, ready: some("main h1")},
+    {
+        name: "trace",
+        route: `#/trace/${traceId(AGENT)}?span=${spanId(AGENT * 100 + 9)}`,
+        ready: some("main h1"),
+    },
     {name: "overview", route: "#/overview?range=7d", ready: some(".tile")},
     {name: "sessions", route: "#/sessions", ready: some("main table tbody tr")},
     {name: "users", route: "#/users", ready: some("main table tbody tr")},
@@ -43,10 +48,8 @@ try {
             );
             await page.mouse.move(0, 0);
             await page.waitForTimeout(300); // charts are drawn a frame later
-            await page.screenshot({
-                path: path.join(folder, `${name}-${theme}.png`),
-                animations: "disabled",
-            });
+            const picture = shrink(await page.screenshot({animations: "disabled"}));
+            writeFileSync(path.join(folder, `${name}-${theme}.png`), picture);
             await page.context().close();
         }
 } finally {

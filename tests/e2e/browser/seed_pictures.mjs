@@ -1,6 +1,6 @@
 // Traces as a busy project has them: more by day than by night, a week of them, and one agent's run
 // with tools.
-import {call, numbers, span, text, trace, traceId} from "./seed.mjs";
+import {call, iso, numbers, span, text, trace, traceId} from "./seed.mjs";
 
 const HOUR = 3600e3;
 const MODELS = [
@@ -10,6 +10,7 @@ const MODELS = [
     ["gemini-2.5-flash", "google", 0.3e-6, 4],
     ["text-embedding-3-small", "openai", 0.02e-6, 3],
 ];
+const CHAT_MODELS = MODELS.slice(0, 4);
 const WORK = [
     ["support-chat", ["prod", "de"]],
     ["support-chat", ["prod", "en"]],
@@ -46,7 +47,7 @@ export function busyDays(now) {
         const user = USERS[Math.floor(random() * USERS.length)];
         const took = Math.round(500 + random() ** 4 * 24000);
         const fails = random() < 0.035;
-        const runs = n <= 2;
+        const runs = n === 1;
         const asked = ASKED[Math.floor(random() * ASKED.length)];
         lines.push(
             ...trace(n, at - (runs ? 0 : took), runs ? null : at, {
@@ -59,7 +60,7 @@ export function busyDays(now) {
         );
         const calls = 1 + Math.floor(random() * 3);
         for (let k = 0; k < calls; k++) {
-            const [model, provider, price] = weighted(MODELS, random);
+            const [model, provider, price] = weighted(k > 0 ? MODELS : CHAT_MODELS, random);
             const start = at - (runs ? 0 : took) + (took * k) / calls;
             const tokens = [
                 Math.round(200 + random() ** 2 * 7000),
@@ -91,7 +92,7 @@ export function busyDays(now) {
                 ),
             );
         }
-        const hour = new Date(at).getUTCHours();
+        const hour = (14 - Math.round((now - at) / HOUR) + 24 * 8) % 24; // it is afternoon now
         at -= (hour > 6 && hour < 19 ? 6 : 22) * 60e3 * (0.3 + random() * 1.6);
         n++;
     }
@@ -171,7 +172,7 @@ export function agent(n, end) {
             },
         );
     return [
-        ...trace(n, start, end, {
+        ...trace(n, start, null, {
             name: "research-agent",
             tags: ["prod", "purchasing"],
             user_id: "margaret",
@@ -285,6 +286,7 @@ export function agent(n, end) {
         {
             op: "complete_trace",
             trace_id: traceId(n),
+            end_time: iso(end),
             output: "Alpina: 41 days, 23,870 EUR for 2,000 pieces.",
         },
     ];
