@@ -94,7 +94,7 @@ function chainView(span, spans) {
     return el("ol", {class: "chain"}, chain.map((attempt, i) => {
         const status = spanFacts(attempt).status_code ?? spanStatus(attempt);
         const label = `${status} · ${duration(durationOf(attempt))}`;
-        return el("li", {}, attempt === span ? el("strong", {}, `${i + 1}: ${label} (this one)`)
+        return el("li", {}, attempt.span_id === span.span_id ? el("strong", {}, `${i + 1}: ${label} (this one)`)
             : el("a", {href: href(pathOf("trace", attempt.trace_id), {span: attempt.span_id})}, `${i + 1}: ${label}`));
     }));
 }

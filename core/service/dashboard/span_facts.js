@@ -132,15 +132,16 @@ export function retryChain(span, spans) {
         const facts = spanFacts(other);
         return facts.request_model === own.request_model && facts.url_path === own.url_path;
     }).sort((a, b) => timeOf(a.start_time) - timeOf(b.start_time));
+    const holds = (list) => list.some((other) => other.span_id === span.span_id);
     let chain = [];
     for (const other of alike) {
         const retry = spanFacts(other).retry ?? 0;
         if (chain.length === 0 || retry !== chain.length) {
-            if (chain.includes(span)) break;
+            if (holds(chain)) break;
             chain = retry === 0 ? [other] : [];
         } else {
             chain.push(other);
         }
     }
-    return chain.includes(span) && chain.length > 1 ? chain : [];
+    return holds(chain) && chain.length > 1 ? chain : [];
 }

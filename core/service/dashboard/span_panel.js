@@ -25,7 +25,6 @@ function curlButton(span) {
         return text;
     });
     button.title = ["An approximation: made anew from what was captured", ...made.notes].join("; ");
-    button.setAttribute("aria-label", "Copy as curl, an approximation");
     return button;
 }
 
@@ -53,11 +52,12 @@ function errorView(span) {
               textBlock(String(span.error), {first: 1500}));
 }
 
+let chosenTab = "content"; // stays while one goes from span to span
+
 export class SpanPanel {
     #onClose;
     #context; // gives {node, spans} of a span's id
     #span = null;
-    #tab = "content";
     #loading = null;
 
     constructor({onClose, context}) {
@@ -96,7 +96,7 @@ export class SpanPanel {
         const {scrollTop} = this.body;
         this.#span = span;
         this.#showHead(span);
-        this.#showTab(this.#tab);
+        this.#showTab(chosenTab);
         this.body.scrollTop = quiet ? scrollTop : 0;
     }
 
@@ -120,19 +120,19 @@ export class SpanPanel {
     #tabs() {
         const buttons = TABS.map(({id, text}) => el("button", {
             type: "button", role: "tab", class: "tab", id: `tab-${id}`, "aria-controls": "span-body",
-            "aria-selected": String(id === this.#tab), tabindex: id === this.#tab ? "0" : "-1",
+            "aria-selected": String(id === chosenTab), tabindex: id === chosenTab ? "0" : "-1",
             onclick: () => this.#choose(id)}, text));
         return el("div", {class: "tabs", role: "tablist", "aria-label": "Of this span", onkeydown: (event) => {
             const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
             if (step === undefined) return;
             event.preventDefault();
-            const at = TABS.findIndex(({id}) => id === this.#tab);
+            const at = TABS.findIndex(({id}) => id === chosenTab);
             this.#choose(TABS[(at + step + TABS.length) % TABS.length].id);
         }}, buttons);
     }
 
     #choose(id) {
-        this.#tab = id;
+        chosenTab = id;
         for (const tab of this.head.querySelectorAll("[role=tab]")) {
             const chosen = tab.id === `tab-${id}`;
             tab.setAttribute("aria-selected", String(chosen));

@@ -2,9 +2,10 @@
 // it (over it, as a sheet, on a narrow screen).
 
 import {debounce, el, emptyState, errorState, replace, skeleton} from "./dom.js";
-import {duration} from "./format.js";
+import {shown} from "./conversation_text.js";
+import {cut, duration} from "./format.js";
 import {go, pathOf} from "./router.js";
-import {service, setLive} from "./shell.js";
+import {service, setLive, setTitle} from "./shell.js";
 import {SpanPanel} from "./span_panel.js";
 import {SpanTree} from "./tree.js";
 import {showHeader} from "./trace_header.js";
@@ -13,6 +14,8 @@ import {splitter} from "./trace_split.js";
 import {treeTools} from "./trace_tools.js";
 
 const NARROW = matchMedia("(max-width: 900px)");
+
+let known = {id: null, name: null}; // of the trace that was shown last
 
 class TracePage {
     #root;
@@ -69,7 +72,8 @@ class TracePage {
     #show({trace, tree, spans, altered}) {
         const first = this.#data === null;
         this.#data = {trace, tree, spans};
-        document.title = `${trace.name || "Trace"} · LLM Tracer`;
+        known = {id: this.#id, name: shown(cut(trace.name || "Trace", 100))};
+        setTitle(known.name, false);
         showHeader(this.head, trace, tree);
         if (first) replace(this.#root, this.head, this.split, this.sheet);
         this.left.classList.toggle("no-spans", tree.nodes.length === 0);
@@ -162,7 +166,7 @@ class TracePage {
 }
 
 export const page = {
-    title: () => "Trace",
+    title: ({params}) => (known.id === params.id ? known.name : "Trace"),
     async show(root, request) {
         const made = new TracePage(root, request);
         await made.start();

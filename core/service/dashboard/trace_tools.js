@@ -3,8 +3,8 @@
 import {debounce, el, icon} from "./dom.js";
 import {count, plural} from "./format.js";
 
-function button(label, text, run) {
-    return el("button", {type: "button", class: "button small quiet", "aria-label": label, title: label, onclick: run}, text);
+function button(title, text, run, label = null) {
+    return el("button", {type: "button", class: "button small quiet", "aria-label": label, title, onclick: run}, text);
 }
 
 // Which of the found nodes is shown.
@@ -75,7 +75,8 @@ export function treeTools(tree, data) {
     const element = el("div", {class: "tree-tools", role: "toolbar", "aria-label": "Tree"}, field, said,
         toggle, errors, running,
         el("span", {class: "tools-end"},
-           button("Farther (-)", "−", () => tree.axis.zoom(2)), button("Closer (+)", "+", () => tree.axis.zoom(0.5)),
+           button("Farther (-)", "−", () => tree.axis.zoom(2), "Farther"),
+           button("Closer (+)", "+", () => tree.axis.zoom(0.5), "Closer"),
            button("Whole time (0)", "Fit", () => tree.axis.fit())));
     return {element, update, find: () => { field.focus(); field.select(); }, next: (by) => finder.step(by), nextError};
 }

@@ -31,20 +31,26 @@ function nodesById(spans) {
     return byId;
 }
 
-/** Where the parents of a node lead back to a node that is being walked, that link is cut. */
+/** Of nodes whose parents lead in a circle, the one that began first becomes a root. */
+function cutCircle(member) {
+    let first = member;
+    for (let node = member.parent; node !== member; node = node.parent) {
+        if (node.start < first.start) first = node;
+    }
+    first.parent = null;
+    first.circle = true;
+}
+
 function cutCircles(byId) {
     const done = new Set();
-    for (const first of byId.values()) {
+    for (const start of byId.values()) {
         const path = new Set();
-        let node = first;
-        while (node !== null && !done.has(node)) {
+        let node = start;
+        while (node !== null && !done.has(node) && !path.has(node)) {
             path.add(node);
-            if (node.parent !== null && path.has(node.parent)) {
-                node.parent = null;
-                node.circle = true;
-            }
             node = node.parent;
         }
+        if (node !== null && path.has(node)) cutCircle(node);
         for (const walked of path) done.add(walked);
     }
 }

@@ -44,7 +44,6 @@ export class SpanTree {
         this.element.addEventListener("wheel", (event) => this.axis.onWheel(event), {passive: false});
         this.element.addEventListener("keydown", (event) => this.#onKey(event));
         this.body.addEventListener("click", (event) => this.#onClick(event));
-        this.body.addEventListener("dblclick", (event) => this.#onDouble(event));
         this.observer = new ResizeObserver(() => this.#redraw());
         this.observer.observe(this.element);
     }
@@ -257,16 +256,13 @@ export class SpanTree {
         if (node === undefined) return;
         this.#active = node.id;
         if (event.target.closest("[data-toggle]") !== null) this.#toggle(node);
+        else if (event.detail === 2 && event.target.closest(".tree-time") !== null) this.#showTimeOf(node);
         else this.#on.open(node.id);
     }
 
-    // Twice on a bar: its time fills the axis.
-    #onDouble(event) {
-        const row = event.target.closest(".tree-row");
-        if (row === null || event.target.closest(".tree-time") === null) return;
-        const node = this.#shown[Number(row.dataset.position)];
-        const from = node.start - this.#tree.start;
-        this.axis.show(from, node.end === null ? this.#now : node.end - this.#tree.start);
+    // Pressed twice: its time fills the axis. (No dblclick comes: the first press draws the row anew.)
+    #showTimeOf(node) {
+        this.axis.show(node.start - this.#tree.start, node.end === null ? this.#now : node.end - this.#tree.start);
     }
 
     // ---- keys, as the ARIA practices' tree grid has them

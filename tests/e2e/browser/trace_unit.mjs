@@ -68,7 +68,7 @@ test("attempts of one request are a chain", () => {
         span_type: "llm", metadata: {request_model: "m", url_path: "/v1", ...(retry ? {retry} : {})}, ...more});
     const all = [attempt("a", 0, 0), attempt("b", 2, 1), attempt("c", 4, 2), attempt("d", 6, 0),
                  attempt("e", 8, 1), attempt("x", 9, 0, {parent_span_id: "q"})];
-    assert.deepEqual(facts.retryChain(all[1], all).map((s) => s.span_id), ["a", "b", "c"]);
+    assert.deepEqual(facts.retryChain({...all[1]}, all).map((s) => s.span_id), ["a", "b", "c"]);
     assert.deepEqual(facts.retryChain(all[3], all).map((s) => s.span_id), ["d", "e"]);
     assert.deepEqual(facts.retryChain(all[5], all), []);
 });
@@ -109,6 +109,8 @@ test("orphans stand at the root; parents in a circle end", () => {
     assert.equal(tree.roots.length, 3);
     assert.equal(tree.roots.filter((n) => n.circle).length, 2);
     assert.equal(tree.byId.get("s").circle, true);
+    assert.equal(tree.byId.get("b").circle, true); // of b, d, c the first
+    assert.deepEqual(tree.nodes.map((n) => n.depth), [0, 0, 1, 2, 0]);
 });
 
 test("a chain of 100,000 spans and one parent of as many", () => {
