@@ -70,7 +70,8 @@ async function send(path, query, options) {
     }
     if (response.ok) return response;
     const error = await failure(response);
-    if (error.status === 401 || (error.status === 400 && key)) keyRefused(error.message);
+    const ofKey = error.status === 401 || (error.status === 400 && key !== null);
+    if (ofKey && key === currentKey()) keyRefused(error.message); // else it was the one before
     throw error;
 }
 

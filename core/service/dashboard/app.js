@@ -3,7 +3,7 @@ import {get} from "./api.js";
 import {announce, errorState, replace} from "./dom.js";
 import {currentKey, onKeyRefused} from "./key.js";
 import {reload, route, start} from "./router.js";
-import {askForKey, buildHeader, setHealth, setSection, setTitle} from "./shell.js";
+import {askForKey, buildHeader, keyWasRefused, setHealth, setSection, setTitle} from "./shell.js";
 import {startKeys} from "./keyboard.js";
 
 route("/traces", "traces", () => import("./traces.js"));
@@ -24,7 +24,7 @@ function onChange(change) {
     setSection(change.section);
     setTitle(titleOf(change), change.anew);
     if (change.error) {
-        if (change.error.status === 401 || change.error.status === 400) return; // the key form is there
+        if ([400, 401].includes(change.error.status)) return; // the key form is there
         if (!change.error.title) console.error(change.error);
         replace(
             change.mount,
@@ -44,7 +44,7 @@ async function readHealth() {
     }
 }
 
-onKeyRefused((message) => askForKey(currentKey() ? message : ""));
+onKeyRefused(keyWasRefused);
 
 async function run() {
     buildHeader(document.getElementById("header"), {reload, readHealth});

@@ -15,8 +15,8 @@ let number = 0;
 
 export class Chart {
     /**
-     * kind "columns" (stacked) or "lines"; format(value); stepsOf(max); total(series): its figure in the legend, or null;
-     * pick(from, to) when a time is opened (ms).
+     * kind "columns" (stacked) or "lines"; format(value) and stepsOf(max) of its axis;
+     * pick(from, to) when a time is opened (ms); controls: a node beside the title.
      */
     constructor({title, kind, format, stepsOf = steps, pick = null, controls = null}) {
         Object.assign(this, {title, kind, format, stepsOf, pick});

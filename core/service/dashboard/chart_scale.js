@@ -23,7 +23,7 @@ export function durationSteps(max, wanted = 4) {
 export const HOUR = 3600e3;
 export const DAY = 24 * HOUR;
 
-/** Starts of the buckets of this width that cover from..to (ms), in UTC. At most `most`: the last ones. */
+/** Starts of the buckets (ms, UTC) that cover from..to. At most `most`: the last ones. */
 export function bucketTimes(from, to, width, most = 1000) {
     const end = Math.max(from, to);
     const first = Math.max(Math.floor(from / width), Math.floor(end / width) - most + 1);

@@ -34,7 +34,7 @@ export function append(node, ...children) {
     return node;
 }
 
-/** el("a", {href: "#/traces", class: "link", onclick: f, style: {"--x": 1}}, "text", node, [more]) */
+/** el("a", {href: "#/traces", class: "x", onclick: f, style: {"--x": 1}}, "text", node, [more]) */
 export function el(tag, attributes, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }

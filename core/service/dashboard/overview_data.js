@@ -54,7 +54,7 @@ export function sumSeries(groups, times, models, value) {
     return series.filter((s) => s.values.some((v) => v > 0));
 }
 
-/** Values that cannot be summed (percentiles, rates): of the top models alone, null where there is none. */
+/** Values that cannot be summed (percentiles, rates): of the top models; null where there is none. */
 export function valueSeries(groups, times, models, value) {
     const place = new Map(times.map((t, i) => [t, i]));
     const series = models.map((m) => ({name: m, values: times.map(() => null)}));

@@ -11,7 +11,7 @@ function place(panel, button) {
     panel.style.setProperty("top", top + "px");
 }
 
-/** content(close) makes what is inside, anew each time it opens. Gives {button, panel, open, close}. */
+/** content(close) makes what is inside, each time it opens. Gives {button, panel, open, close}. */
 export function popover(attributes, label, content, title) {
     const id = "popover-" + ++number;
     const panel = el("div", {

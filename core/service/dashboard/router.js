@@ -4,10 +4,10 @@
 //       title: (request) => "Trace",            the document's title and what is read out
 //       show(root, request) { ... return view; }   fills root; may be async
 //   };
-//   request: {path, params: {id}, query: URLSearchParams, signal}; signal aborts when the page is left
+//   request: {path, params: {id}, query: URLSearchParams, signal}, which aborts at leaving
 //   view (all optional): {
-//       update(request)   the same page with another query or id; without it the page is shown anew.
-//                         false: show anew too
+//       update(request)   the same page with another query or id; without it, or when it
+//                         gives false, the page is shown anew
 //       leave()
 //       keys: [{key: "j", text: "Next trace", run(event)}]   listed in the keyboard help
 //   }
@@ -18,7 +18,7 @@ let place = null;
 let changed = () => {};
 let shows = 0;
 
-/** pattern: "/trace/:id"; load: () => Promise of the module; section: the navigation entry it is under. */
+/** pattern: "/trace/:id"; load: () => Promise of the module; section: its navigation entry. */
 export function route(pattern, section, load) {
     const names = [];
     const source = pattern.replace(/:(\w+)/g, (_, name) => {

@@ -18,7 +18,7 @@ const THEMES = [
 ];
 
 const parts = {}; // of the header
-let actions = {reload() {}};
+let actions = {reload() {}, readHealth() {}};
 let health = null;
 
 export function setTitle(title, moveFocus) {
@@ -67,6 +67,7 @@ export function setLive(state) {
         state && [el("span", {class: "dot dot-live-" + state}), el("span", {}, text)],
     );
     parts.live.hidden = !state;
+    if (state === "live" && health === null) actions.readHealth(); // it is back
 }
 
 function showProject() {
@@ -222,6 +223,12 @@ function keyForm(problem, done) {
     return {form, field};
 }
 
+/** The service did not take the key, or wants one: everything starts again with the next. */
+export function keyWasRefused(message) {
+    if (asking) asking.renew(message);
+    else askForKey(currentKey() === null ? "" : message).then(() => actions.reload());
+}
+
 /** Shows the key form; resolves when a key was given. One form at a time. */
 export function askForKey(problem) {
     if (asking) {
@@ -236,7 +243,6 @@ export function askForKey(problem) {
             dialog.close();
             dialog.remove();
             resolve();
-            if (problem) actions.reload();
         };
         asking.renew = (text) => {
             const {form, field} = keyForm(text, done);

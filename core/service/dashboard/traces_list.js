@@ -7,6 +7,12 @@ const FIRST_PAGE = 50;
 const PAGE = 200;
 const WAITING_MAX = 500; // more than that, and the list is read anew
 
+/** Outputs may be long, and the list shows none. */
+function row(trace) {
+    const {output, metadata, ...rest} = trace;
+    return rest;
+}
+
 const startOf = (t) => t.start_time ?? "";
 
 export class TraceList {
@@ -53,7 +59,7 @@ export class TraceList {
                 },
                 {signal: this.signal},
             );
-            for (const t of answer.traces) this.add(t);
+            for (const t of answer.traces) this.add(row(t));
             this.cursor = answer.next_cursor;
             this.ended = !answer.has_more || !answer.next_cursor;
         } catch (error) {
@@ -100,7 +106,7 @@ export class TraceList {
     /** A trace that came or changed, as /api/events tells it. */
     tell(trace) {
         if (!trace?.trace_id) return;
-        this.events.push(trace);
+        this.events.push(row(trace));
         this.flush();
     }
 
@@ -138,7 +144,7 @@ export class TraceList {
         }, 400);
     }
 
-    /** Reads the newest page again: after a loss of connection, or where the filter is the service's. */
+    /** Reads the newest page again: events were missed, or the filter is the service's. */
     async readHead() {
         await this.reading;
         if (!this.byTime || this.signal.aborted || this.error) return;
@@ -148,8 +154,9 @@ export class TraceList {
                 {...apiQuery(this.state), limit: FIRST_PAGE},
                 {signal: this.signal},
             );
-            const known = answer.traces.some((t) => this.byId.has(t.trace_id));
-            for (const t of answer.traces)
+            const traces = answer.traces.map(row);
+            const known = traces.some((t) => this.byId.has(t.trace_id));
+            for (const t of traces)
                 if (this.byId.has(t.trace_id)) this.update(t);
                 else this.waiting.set(t.trace_id, t);
             if (!known && answer.has_more && this.rows.length > 0) this.overflow = true;
@@ -165,7 +172,7 @@ export class TraceList {
         else this.changed(this);
     }
 
-    /** Puts what waits into the rows by its time. true: there was too much, the list has to be read anew. */
+    /** Puts what waits into the rows by its time. true: it was too much, read the list anew. */
     takeWaiting() {
         if (this.overflow) return true;
         const added = [...this.waiting.values()].sort((a, b) => (startOf(a) < startOf(b) ? 1 : -1));

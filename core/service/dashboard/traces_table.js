@@ -1,5 +1,5 @@
 // The table itself: of tens of thousands of rows only those in view are in the document. Rows have
-// one height, which the style sheet tells (--row-height: of a line, or of a card on a narrow screen).
+// one height, which the style sheet tells (--row-height: of a line, or of a narrow screen's card).
 import {el, perFrame, replace} from "./dom.js";
 import {columnsFor, headerCell, widthsOf} from "./traces_columns.js";
 
