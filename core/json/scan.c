@@ -13,9 +13,11 @@
 #define TWO_63          9223372036854775808.0
 
 /* True when it went over the end of a line, which a value that is kept may not have inside. */
-static bool skip_space(struct scan *s)
+static inline bool skip_space(struct scan *s)
 {
     bool line = false;
+    if (s->at < s->end && (unsigned char)*s->at > ' ')
+        return false;
     while (s->at < s->end &&
            (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t')) {
         line |= *s->at != ' ' && *s->at != '\t';

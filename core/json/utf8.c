@@ -67,6 +67,12 @@ static uint64_t not_plain(const char *text)
     __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
     return (uint64_t)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, slash)));
 }
+
+/* How many bytes before the first of them are surely plain. */
+static size_t plain_before(uint64_t found)
+{
+    return (size_t)__builtin_ctzll(found);
+}
 #else
 #define STEP  8
 #define ONES  UINT64_C(0x0101010101010101)
@@ -81,6 +87,12 @@ static uint64_t not_plain(const char *text)
     return (word | (word - ONES * 0x20) | ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash)) &
            HIGHS;
 }
+
+static size_t plain_before(uint64_t found)
+{
+    (void)found; /* which byte comes first depends on the machine */
+    return 0;
+}
 #endif
 
 static bool is_plain(unsigned char c)
@@ -93,8 +105,14 @@ size_t utf8_plain_span(const char *text, size_t len)
     size_t at = 0;
     for (;;) {
         /* Nearly all bytes are plain: look at many of them at once. */
-        while (len - at >= STEP && not_plain(text + at) == 0)
+        while (len - at >= STEP) {
+            const uint64_t found = not_plain(text + at);
+            if (found != 0) {
+                at += plain_before(found);
+                break;
+            }
             at += STEP;
+        }
         while (at < len && is_plain((unsigned char)text[at]))
             at++;
         if (at == len || (unsigned char)text[at] < 0x80)
