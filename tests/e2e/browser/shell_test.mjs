@@ -14,7 +14,7 @@ async function withKeys(f) {
     }
 }
 
-const REFUSED = [/status of 40[01]/];
+const REFUSED = [/status of 40[01]/, /ERR_/];
 
 test("a key is asked for, kept in the tab, never in the URL", (t) =>
     withKeys(async ({base}) => {
