@@ -152,8 +152,8 @@ int dynamo_call(struct backend_session *s, const char *operation, json **answer)
 int dynamo_error(int err);
 
 /* ---- tables.c */
-int tables_check(struct backend_session *s, char **notice) WARN_UNUSED_RESULT;
-int tables_init(struct backend_session *s, char **notice) WARN_UNUSED_RESULT;
+int dynamo_tables_check(struct backend_session *s, char **notice) WARN_UNUSED_RESULT;
+int dynamo_tables_init(struct backend_session *s, char **notice) WARN_UNUSED_RESULT;
 
 /* ---- read_item.c: an item as a record in memory of its own. */
 struct trace_record {
@@ -180,12 +180,14 @@ struct span_record {
     char *memory;
 };
 /* ERR_CORRUPT: no id; ERR_NOMEM. own: a token or NULL. */
-int trace_record_read(struct trace_record *r, const json *item, const char *own) WARN_UNUSED_RESULT;
-void trace_record_release(struct trace_record *r);
-int span_record_read(struct span_record *r, const json *item, bool content) WARN_UNUSED_RESULT;
-void span_record_release(struct span_record *r);
+int dynamo_trace_record_read(struct trace_record *r, const json *item,
+                             const char *own) WARN_UNUSED_RESULT;
+void dynamo_trace_record_release(struct trace_record *r);
+int dynamo_span_record_read(struct span_record *r, const json *item,
+                            bool content) WARN_UNUSED_RESULT;
+void dynamo_span_record_release(struct span_record *r);
 /* Takes tokens_cache_read and ttft_ms out of span->metadata where they are not known. */
-void span_read_metadata(struct stored_span *span);
+void dynamo_span_read_metadata(struct stored_span *span);
 
 /* ---- item.c: records as items. */
 #define DOCUMENT_ROOM_MIN ((size_t)40000) /* even where what is stored fills the item */
@@ -200,7 +202,7 @@ void documents_init(struct documents *d, struct text metadata, struct text input
 void documents_fit(struct documents *d, size_t taken);
 void documents_release(struct documents *d);
 /* A text (output, error) that leaves room for `beside` bytes: new memory, or NULL. */
-char *text_fit(struct text text, size_t beside);
+char *dynamo_text_fit(struct text text, size_t beside);
 /* `"name":value` behind what is there; what is NULL or absent is left out. */
 void put_name(struct out *o, const char *name);
 void put_text(struct out *o, const char *name, struct text text);
@@ -214,8 +216,8 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
                     const char *open);
 void item_put_span(struct out *o, const struct backend *b, const struct stored_span *s,
                    const char *by, int64_t arrived);
-int64_t duration_of(int64_t start, int64_t end);
-int64_t now_ms(void);
+int64_t dynamo_duration_of(int64_t start, int64_t end);
+int64_t dynamo_now_ms(void);
 
 /* ---- update.c: an UpdateItem expression. */
 struct update {
@@ -253,8 +255,8 @@ int update_send(struct backend_session *s, struct update *u, const char *table, 
  */
 enum spans_part { SPANS_KEYS, SPANS_LIGHT, SPANS_WHOLE }; /* span_id; without contents; all */
 typedef int item_fn(void *user, const json *item);
-int spans_query(struct backend_session *s, struct text trace_id, enum spans_part part,
-                item_fn *each, void *user) WARN_UNUSED_RESULT;
+int dynamo_spans_query(struct backend_session *s, struct text trace_id, enum spans_part part,
+                       item_fn *each, void *user) WARN_UNUSED_RESULT;
 
 /* ---- write.c, list.c, spans.c, stats.c: as backend.h promises. */
 int dynamo_write(struct backend_session *s, struct stored_write *const *writes, size_t count);

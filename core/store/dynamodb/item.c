@@ -10,12 +10,12 @@
 #define NS_PER_DAY (86400 * NS_PER_SEC)
 #define TEXT_ROOM  ((size_t)100000) /* that output or error always have beside documents */
 
-int64_t duration_of(int64_t start, int64_t end)
+int64_t dynamo_duration_of(int64_t start, int64_t end)
 {
     return end > start ? (end - start + NS_PER_MS / 2) / NS_PER_MS : 0;
 }
 
-int64_t now_ms(void)
+int64_t dynamo_now_ms(void)
 {
     return clock_wall_ns() / NS_PER_MS;
 }
@@ -133,7 +133,7 @@ void documents_release(struct documents *d)
         json_free(d->values[i]);
 }
 
-char *text_fit(struct text text, size_t beside)
+char *dynamo_text_fit(struct text text, size_t beside)
 {
     if (text.at == NULL)
         return NULL;
@@ -194,7 +194,7 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
                     const char *open)
 {
     struct documents d;
-    char *output = text_fit(t->output, t->metadata.len);
+    char *output = dynamo_text_fit(t->output, t->metadata.len);
     documents_init(&d, t->metadata, (struct text){NULL, 0}, (struct text){NULL, 0});
     documents_fit(&d, output != NULL ? strlen(output) : 0);
     put_text(o, "trace_id", t->trace_id);
@@ -203,7 +203,7 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
     put_time(o, "start_time", t->start_time);
     if (t->end_time != 0) {
         put_time(o, "end_time", t->end_time);
-        put_int(o, "duration_ms", duration_of(t->start_time, t->end_time));
+        put_int(o, "duration_ms", dynamo_duration_of(t->start_time, t->end_time));
     }
     put_metadata(o, d.values[0]);
     put_tags(o, t->tags);
@@ -225,7 +225,7 @@ void item_put_span(struct out *o, const struct backend *b, const struct stored_s
 {
     struct documents d;
     size_t beside = s->metadata.len + s->input_data.len + s->output_data.len;
-    char *error = text_fit(s->error, beside);
+    char *error = dynamo_text_fit(s->error, beside);
     documents_init(&d, s->metadata, s->input_data, s->output_data);
     documents_fit(&d, error != NULL ? strlen(error) : 0);
     put_text(o, "span_id", s->span_id);
@@ -236,7 +236,7 @@ void item_put_span(struct out *o, const struct backend *b, const struct stored_s
     put_time(o, "start_time", s->start_time);
     if (s->end_time != 0) {
         put_time(o, "end_time", s->end_time);
-        put_int(o, "duration_ms", duration_of(s->start_time, s->end_time));
+        put_int(o, "duration_ms", dynamo_duration_of(s->start_time, s->end_time));
     }
     put_metadata(o, d.values[0]);
     put_document(o, "input_data", d.values[1]);

@@ -14,10 +14,11 @@
 #include "store/dynamodb/list.h"
 #include "store/dynamodb/write.h"
 
-#define SHORT_MS   ((int64_t)2500)
-#define LONG_MS    ((int64_t)9000)
-#define REFRESH_MS ((int64_t)1500) /* within which figures of older servers' traces are made */
-#define PAGE_MAX   1000
+#define SHORT_MS    ((int64_t)2500)
+#define LONG_MS     ((int64_t)9000)
+#define REFRESH_MS  ((int64_t)1500) /* within which figures of older servers' traces are made */
+#define PAGE_MAX    1000
+#define LIMIT_GROWS 4 /* times as many traces are asked for when a page is not full yet */
 
 /* The bound of a time in the index, where times may lack microseconds or offset: the second. */
 static void put_bound(struct out *o, int64_t wall_ns, int64_t seconds)
@@ -107,8 +108,8 @@ static int set_place(struct place *p, const char *start, const char *trace_id)
     return ERR_NOMEM;
 }
 
-int traces_query(struct backend_session *s, const struct stored_filter *f, size_t limit,
-                 const struct place *from, json **answer, struct place *more)
+int dynamo_traces_query(struct backend_session *s, const struct stored_filter *f, size_t limit,
+                        const struct place *from, json **answer, struct place *more)
 {
     struct out condition, filter, names, values;
     struct out *o = &s->body;
@@ -146,18 +147,18 @@ int traces_query(struct backend_session *s, const struct stored_filter *f, size_
     return err;
 }
 
-int record_refresh(struct backend_session *s, struct trace_record *r, int64_t until)
+int dynamo_record_refresh(struct backend_session *s, struct trace_record *r, int64_t until)
 {
     if ((r->figures && !r->open_stale) || r->open_live || clock_boot_ns() > until)
         return ERR_OK;
     struct trace_record again;
-    int err = trace_recount(s, r->trace.trace_id);
+    int err = dynamo_trace_recount(s, r->trace.trace_id);
     if (err != ERR_OK) /* it is told as it is */
         return err == ERR_NOMEM ? err : ERR_OK;
-    err = trace_get(s, r->trace.trace_id, NULL, &again);
+    err = dynamo_trace_get(s, r->trace.trace_id, NULL, &again);
     if (err != ERR_OK)
         return err == ERR_NOENT ? ERR_OK : err;
-    trace_record_release(r);
+    dynamo_trace_record_release(r);
     *r = again;
     return ERR_OK;
 }
@@ -183,10 +184,10 @@ static int64_t elapsed_ms(const struct page *p)
 static int look_at(struct page *p, const json *item)
 {
     struct trace_record r;
-    int err = trace_record_read(&r, item, NULL);
+    int err = dynamo_trace_record_read(&r, item, NULL);
     if (err != ERR_OK)
         return err == ERR_CORRUPT ? ERR_OK : err;
-    err = r.expired ? 0 : record_refresh(p->s, &r, p->begun + REFRESH_MS * NS_PER_MS);
+    err = r.expired ? 0 : dynamo_record_refresh(p->s, &r, p->begun + REFRESH_MS * NS_PER_MS);
     if (err == ERR_OK && !r.expired)
         err = match_trace(p->s, &p->match, &r);
     if (err == 1 && p->given == p->limit) {
@@ -199,7 +200,7 @@ static int look_at(struct page *p, const json *item)
         }
         err = set_place(&p->at, item_text(item, "start_time"), item_text(item, "trace_id"));
     }
-    trace_record_release(&r);
+    dynamo_trace_record_release(&r);
     return err;
 }
 
@@ -208,23 +209,16 @@ static bool out_of_time(struct page *p)
     return elapsed_ms(p) > (p->given > 0 ? SHORT_MS : LONG_MS);
 }
 
-static bool is_filtered(const struct stored_filter *f)
-{
-    return f->user_id.at != NULL || f->session_id.at != NULL || f->tag_count > 0 ||
-           f->name.at != NULL || f->model.at != NULL || f->q.at != NULL ||
-           f->status != STORED_ANY || f->min_duration_ms > 0;
-}
-
 /* ERR_BUSY: out of time with nothing found. */
 static int fill(struct page *p, struct place *from)
 {
     const struct stored_filter *f = p->match.filter;
-    size_t limit = is_filtered(f) ? PAGE_MAX : p->limit + 1;
+    size_t limit = p->limit + 1;
     int err;
     do {
         json *answer = NULL;
         struct place more = {NULL, NULL};
-        err = traces_query(p->s, f, limit, from, &answer, &more);
+        err = dynamo_traces_query(p->s, f, limit, from, &answer, &more);
         for (const json *e = json_first(json_get(answer, "Items"));
              err == ERR_OK && p->stop == 0 && !p->full && e != NULL; e = json_next(e)) {
             err = look_at(p, e);
@@ -233,6 +227,7 @@ static int fill(struct page *p, struct place *from)
                 p->full = true;
         }
         json_free(answer);
+        limit = limit * LIMIT_GROWS < PAGE_MAX ? limit * LIMIT_GROWS : PAGE_MAX;
         place_release(from);
         *from = more;
         if (err == ERR_OK && !p->full && from->start != NULL && out_of_time(p)) {
@@ -340,6 +335,6 @@ int dynamo_list(struct backend_session *s, const struct stored_filter *f, stored
     if (f->project_id.at == NULL)
         return session_fail(s, ERR_UNSUPPORTED, "DynamoDB lists the traces of one project");
     if (f->sort != SORT_START)
-        return list_sorted(s, f, each, user, next_cursor);
+        return dynamo_list_sorted(s, f, each, user, next_cursor);
     return list_by_time(s, f, each, user, next_cursor);
 }

@@ -24,17 +24,18 @@ int match_trace(struct backend_session *s, const struct match *m, const struct t
 
 /* One request of a project's traces by start_time, with what the filter can leave to DynamoDB.
  * *more: where the next one goes on (owned by the caller), places at NULL at the end. */
-int traces_query(struct backend_session *s, const struct stored_filter *f, size_t limit,
-                 const struct place *from, json **answer, struct place *more) WARN_UNUSED_RESULT;
+int dynamo_traces_query(struct backend_session *s, const struct stored_filter *f, size_t limit,
+                        const struct place *from, json **answer,
+                        struct place *more) WARN_UNUSED_RESULT;
 
 /* Makes figures that are missing or in doubt, and reads the trace again; bounded by `until` (boot
  * ns). */
-int record_refresh(struct backend_session *s, struct trace_record *r,
-                   int64_t until) WARN_UNUSED_RESULT;
+int dynamo_record_refresh(struct backend_session *s, struct trace_record *r,
+                          int64_t until) WARN_UNUSED_RESULT;
 
 /* list_sort.c: pages by other than start_time. */
-int list_sorted(struct backend_session *s, const struct stored_filter *f, stored_trace_fn *each,
-                void *user, char **next_cursor) WARN_UNUSED_RESULT;
+int dynamo_list_sorted(struct backend_session *s, const struct stored_filter *f,
+                       stored_trace_fn *each, void *user, char **next_cursor) WARN_UNUSED_RESULT;
 
 /* list_cursor.c: "sd" + values in hex. value: of the sort, NULL for start_time. ERR_BAD. */
 struct cursor {

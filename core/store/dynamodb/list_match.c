@@ -63,11 +63,11 @@ static int look_at_span(void *user, const json *item)
 {
     struct search *search = user;
     struct span_record r;
-    int err = span_record_read(&r, item, true);
+    int err = dynamo_span_record_read(&r, item, true);
     if (err != ERR_OK)
         return err == ERR_CORRUPT ? ERR_OK : err;
     search->found = !r.expired && words_in_span(&search->match->words, &r.span);
-    span_record_release(&r);
+    dynamo_span_record_release(&r);
     return search->found ? 1 : ERR_OK;
 }
 
@@ -79,7 +79,7 @@ static int has_words(struct backend_session *s, const struct match *m, const str
         return 1;
     if (r->trace.span_count == 0 && r->figures && !r->open_live)
         return 0;
-    int err = spans_query(s, r->trace.trace_id, SPANS_WHOLE, look_at_span, &search);
+    int err = dynamo_spans_query(s, r->trace.trace_id, SPANS_WHOLE, look_at_span, &search);
     return search.found ? 1 : err;
 }
 

@@ -69,11 +69,11 @@ static void keep(struct best *b, struct kept *k)
     while (at > 0 && compare_kept(b->filter, k, &b->all[at - 1]) < 0)
         at--;
     if (at == b->room) {
-        trace_record_release(&k->record);
+        dynamo_trace_record_release(&k->record);
         return;
     }
     if (b->count == b->room)
-        trace_record_release(&b->all[--b->count].record);
+        dynamo_trace_record_release(&b->all[--b->count].record);
     memmove(&b->all[at + 1], &b->all[at], (b->count - at) * sizeof(*b->all));
     b->all[at] = *k;
     b->count++;
@@ -83,22 +83,22 @@ static int look_at(struct backend_session *s, struct best *b, const struct match
                    const struct cursor *from, const json *item, int64_t until)
 {
     struct kept k;
-    int err = trace_record_read(&k.record, item, NULL);
+    int err = dynamo_trace_record_read(&k.record, item, NULL);
     if (err != ERR_OK)
         return err == ERR_CORRUPT ? ERR_OK : err;
     err = k.record.expired || k.record.start_text.at == NULL ? 0 : 1;
     if (err == 1)
-        err = record_refresh(s, &k.record, until);
+        err = dynamo_record_refresh(s, &k.record, until);
     if (err == ERR_OK && !k.record.expired)
         err = match_trace(s, m, &k.record);
     if (err != 1) {
-        trace_record_release(&k.record);
+        dynamo_trace_record_release(&k.record);
         return err;
     }
     k.value = value_of(m->filter->sort, &k.record.trace, &k.unknown);
     if (from->place.start != NULL && compare(m->filter, &k, from->value, from->unknown,
                                              from->place.start, from->place.trace_id) <= 0)
-        trace_record_release(&k.record); /* on a page before */
+        dynamo_trace_record_release(&k.record); /* on a page before */
     else
         keep(b, &k);
     return ERR_OK;
@@ -113,7 +113,7 @@ static int look_at_all(struct backend_session *s, struct best *b, const struct m
     do {
         json *answer = NULL;
         struct place more = {NULL, NULL};
-        err = traces_query(s, m->filter, QUERY_LIMIT, &at, &answer, &more);
+        err = dynamo_traces_query(s, m->filter, QUERY_LIMIT, &at, &answer, &more);
         for (const json *e = json_first(json_get(answer, "Items")); err == ERR_OK && e != NULL;
              e = json_next(e)) {
             err = look_at(s, b, m, from, e, until - TIME_MAX_MS * NS_PER_MS * 3 / 4);
@@ -152,8 +152,8 @@ static int give(const struct stored_filter *f, struct best *b, stored_trace_fn *
     return *next_cursor == NULL ? ERR_NOMEM : ERR_OK;
 }
 
-int list_sorted(struct backend_session *s, const struct stored_filter *f, stored_trace_fn *each,
-                void *user, char **next_cursor)
+int dynamo_list_sorted(struct backend_session *s, const struct stored_filter *f,
+                       stored_trace_fn *each, void *user, char **next_cursor)
 {
     struct cursor from;
     struct match m;
@@ -166,7 +166,7 @@ int list_sorted(struct backend_session *s, const struct stored_filter *f, stored
     int err = b.all == NULL ? ERR_NOMEM : look_at_all(s, &b, &m, &from);
     err = err == ERR_OK ? give(f, &b, each, user, next_cursor) : dynamo_error(err);
     for (size_t i = 0; i < b.count; i++)
-        trace_record_release(&b.all[i].record);
+        dynamo_trace_record_release(&b.all[i].record);
     free(b.all);
     place_release(&from.place);
     return err;

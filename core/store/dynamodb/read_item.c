@@ -146,7 +146,7 @@ static int64_t token_time(const char *token)
 
 static void read_open(struct trace_record *r, const json *item, const char *own)
 {
-    int64_t now = now_ms();
+    int64_t now = dynamo_now_ms();
     for (const json *e = json_first(item_attribute(item, "open", "SS")); e != NULL;
          e = json_next(e)) {
         const char *token = json_text(e);
@@ -219,7 +219,7 @@ static void read_figures(struct trace_record *r, const json *item)
     r->expired = is_expired(item);
 }
 
-int trace_record_read(struct trace_record *r, const json *item, const char *own)
+int dynamo_trace_record_read(struct trace_record *r, const json *item, const char *own)
 {
     struct packer p = {.count = 0};
     struct stored_trace *t = &r->trace;
@@ -249,18 +249,18 @@ int trace_record_read(struct trace_record *r, const json *item, const char *own)
     else
         out_release(&p.o);
     if (err != ERR_OK)
-        trace_record_release(r);
+        dynamo_trace_record_release(r);
     return err;
 }
 
-void trace_record_release(struct trace_record *r)
+void dynamo_trace_record_release(struct trace_record *r)
 {
     free(r->memory);
     free(r->model_names);
     r->memory = r->model_names = NULL;
 }
 
-void span_read_metadata(struct stored_span *span)
+void dynamo_span_read_metadata(struct stored_span *span)
 {
     if (span->metadata.at == NULL)
         return;
@@ -284,7 +284,7 @@ void span_read_metadata(struct stored_span *span)
     json_free(metadata);
 }
 
-int span_record_read(struct span_record *r, const json *item, bool content)
+int dynamo_span_record_read(struct span_record *r, const json *item, bool content)
 {
     struct packer p = {.count = 0};
     struct stored_span *s = &r->span;
@@ -320,11 +320,11 @@ int span_record_read(struct span_record *r, const json *item, bool content)
     r->expired = is_expired(item);
     int err = pack_end(&p, &r->memory);
     if (err == ERR_OK && (s->tokens_cache_read < 0 || s->ttft_ms < 0) && r->rev == 0)
-        span_read_metadata(s);
+        dynamo_span_read_metadata(s);
     return err;
 }
 
-void span_record_release(struct span_record *r)
+void dynamo_span_record_release(struct span_record *r)
 {
     free(r->memory);
     r->memory = NULL;

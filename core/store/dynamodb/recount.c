@@ -24,12 +24,12 @@ static int count_read(struct counting *c)
     struct round r = {.s = c->s};
     for (size_t i = 0; i < c->count; i++)
         pointers[i] = &c->plans[i];
-    int err = c->count > 0 ? spans_read(&r, pointers, c->count) : ERR_OK;
+    int err = c->count > 0 ? dynamo_spans_read(&r, pointers, c->count) : ERR_OK;
     for (size_t i = 0; i < c->count; i++) {
         if (c->plans[i].known && !c->plans[i].old.expired)
             dynamo_totals_add(&c->totals, &c->plans[i].old.span, c->plans[i].old.arrived);
         if (c->plans[i].known)
-            span_record_release(&c->plans[i].old);
+            dynamo_span_record_release(&c->plans[i].old);
         free((char *)(uintptr_t)c->plans[i].span_id.at);
     }
     memset(c->plans, 0, sizeof(c->plans));
@@ -52,7 +52,7 @@ static int count_item(void *user, const json *item)
 
 static int count_spans(struct counting *c)
 {
-    int err = spans_query(c->s, c->trace_id, SPANS_KEYS, count_item, c);
+    int err = dynamo_spans_query(c->s, c->trace_id, SPANS_KEYS, count_item, c);
     int read = count_read(c); /* frees, whatever happened */
     return err != ERR_OK ? err : read;
 }
@@ -80,16 +80,16 @@ static int store_totals(struct backend_session *s, const struct trace_record *re
 static int recount_once(struct backend_session *s, struct text trace_id, bool last)
 {
     struct trace_record record;
-    int err = trace_get(s, trace_id, NULL, &record);
+    int err = dynamo_trace_get(s, trace_id, NULL, &record);
     if (err != ERR_OK)
         return err;
     if (record.open_live) {
-        trace_record_release(&record);
+        dynamo_trace_record_release(&record);
         return ERR_AGAIN;
     }
     struct counting *c = calloc(1, sizeof(*c));
     if (c == NULL) {
-        trace_record_release(&record);
+        dynamo_trace_record_release(&record);
         return ERR_NOMEM;
     }
     c->s = s;
@@ -103,11 +103,11 @@ static int recount_once(struct backend_session *s, struct text trace_id, bool la
         err = store_totals(s, &record, &c->totals);
     dynamo_totals_release(&c->totals);
     free(c);
-    trace_record_release(&record);
+    dynamo_trace_record_release(&record);
     return err;
 }
 
-int trace_recount(struct backend_session *s, struct text trace_id)
+int dynamo_trace_recount(struct backend_session *s, struct text trace_id)
 {
     int err = ERR_EXIST;
     for (int i = 0; i < RECOUNT_TRIES && err == ERR_EXIST; i++) {

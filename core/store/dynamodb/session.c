@@ -136,7 +136,7 @@ static int dynamo_open(struct backend **out, const struct backend_settings *sett
     if (err == ERR_OK)
         err = session_new(b, true, &s);
     if (err == ERR_OK)
-        err = settings->init ? tables_init(s, notice) : tables_check(s, notice);
+        err = settings->init ? dynamo_tables_init(s, notice) : dynamo_tables_check(s, notice);
     session_free(s);
     if (err != ERR_OK) {
         dynamo_close(b);

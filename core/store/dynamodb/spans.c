@@ -29,8 +29,8 @@ static void print_projection(struct out *o, enum spans_part part)
         out_text(o, ",\"ExpressionAttributeNames\":{\"#k\":\"trace_id\"}");
 }
 
-int spans_query(struct backend_session *s, struct text trace_id, enum spans_part part,
-                item_fn *each, void *user)
+int dynamo_spans_query(struct backend_session *s, struct text trace_id, enum spans_part part,
+                       item_fn *each, void *user)
 {
     char *start = NULL;
     int err;
@@ -76,19 +76,19 @@ static int read_trace(struct backend_session *s, struct text project_id, struct 
                       struct trace_record *r)
 {
     for (int i = 0;; i++) {
-        int err = trace_get(s, trace_id, NULL, r);
+        int err = dynamo_trace_get(s, trace_id, NULL, r);
         if (err != ERR_OK)
             return err;
         if (r->expired || !sees(project_id, r->trace.project_id)) {
-            trace_record_release(r);
+            dynamo_trace_record_release(r);
             return ERR_NOENT;
         }
         if (i > 0 || r->open_live || (r->figures && !r->open_stale))
             return ERR_OK;
-        err = trace_recount(s, trace_id);
+        err = dynamo_trace_recount(s, trace_id);
         if (err != ERR_OK) /* it is told as it is; the next who looks tries again */
             return err == ERR_NOMEM ? err : ERR_OK;
-        trace_record_release(r);
+        dynamo_trace_record_release(r);
     }
 }
 
@@ -100,18 +100,18 @@ int dynamo_trace(struct backend_session *s, struct text project_id, struct text 
     if (err != ERR_OK)
         return err == ERR_NOENT ? err : dynamo_error(err);
     err = each(user, &r.trace);
-    trace_record_release(&r);
+    dynamo_trace_record_release(&r);
     return err;
 }
 
 static int trace_is_of(struct backend_session *s, struct text project_id, struct text trace_id)
 {
     struct trace_record r;
-    int err = trace_get(s, trace_id, NULL, &r);
+    int err = dynamo_trace_get(s, trace_id, NULL, &r);
     if (err != ERR_OK)
         return err;
     err = !r.expired && sees(project_id, r.trace.project_id) ? ERR_OK : ERR_NOENT;
-    trace_record_release(&r);
+    dynamo_trace_record_release(&r);
     return err;
 }
 
@@ -128,7 +128,7 @@ static int get_span(struct backend_session *s, struct text span_id, struct span_
     if (err == ERR_NOENT)
         err = ERR_IO;
     else if (err == ERR_OK)
-        err = item == NULL ? ERR_NOENT : span_record_read(out, item, true);
+        err = item == NULL ? ERR_NOENT : dynamo_span_record_read(out, item, true);
     json_free(answer);
     return err;
 }
@@ -145,7 +145,7 @@ int dynamo_span(struct backend_session *s, struct text project_id, struct text s
         err = each(user, &r.span);
     else if (err != ERR_NOENT)
         err = dynamo_error(err);
-    span_record_release(&r);
+    dynamo_span_record_release(&r);
     return err;
 }
 
@@ -169,7 +169,7 @@ static int hold(void *user, const json *item)
     }
     struct span_record *r = &h->records[h->count];
     bool content = h->content && h->bytes < HELD_MAX;
-    int err = span_record_read(r, item, content);
+    int err = dynamo_span_record_read(r, item, content);
     if (err == ERR_CORRUPT) /* none of the layout's: nobody can see it */
         return ERR_OK;
     if (err != ERR_OK)
@@ -177,7 +177,7 @@ static int hold(void *user, const json *item)
     r->partial = h->content && !content;
     h->bytes += r->span.input_data.len + r->span.output_data.len + r->span.metadata.len;
     if (r->expired)
-        span_record_release(r);
+        dynamo_span_record_release(r);
     else
         h->count++;
     return ERR_OK;
@@ -207,7 +207,7 @@ static int give(struct backend_session *s, struct held *h, stored_span_fn *each,
         }
         err = each(user, r->partial ? &whole.span : &r->span);
         if (r->partial)
-            span_record_release(&whole);
+            dynamo_span_record_release(&whole);
         if (err != ERR_OK)
             return err;
     }
@@ -221,7 +221,7 @@ int dynamo_spans(struct backend_session *s, struct text project_id, struct text 
     int err = trace_is_of(s, project_id, trace_id);
     if (err != ERR_OK)
         return err == ERR_NOENT ? err : dynamo_error(err);
-    err = spans_query(s, trace_id, content ? SPANS_WHOLE : SPANS_LIGHT, hold, &h);
+    err = dynamo_spans_query(s, trace_id, content ? SPANS_WHOLE : SPANS_LIGHT, hold, &h);
     if (err == ERR_OK && h.count > 0) {
         qsort(h.records, h.count, sizeof(*h.records), by_coming);
         err = give(s, &h, each, user);
@@ -229,7 +229,7 @@ int dynamo_spans(struct backend_session *s, struct text project_id, struct text 
         err = dynamo_error(err);
     }
     for (size_t i = 0; i < h.count; i++)
-        span_record_release(&h.records[i]);
+        dynamo_span_record_release(&h.records[i]);
     free(h.records);
     return err;
 }

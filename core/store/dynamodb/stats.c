@@ -187,35 +187,35 @@ static int add_span_item(void *user, const json *item)
 {
     struct span_adding *adding = user;
     struct span_record r;
-    int err = span_record_read(&r, item, false);
+    int err = dynamo_span_record_read(&r, item, false);
     if (err != ERR_OK)
         return err == ERR_CORRUPT ? ERR_OK : err;
     if (!r.expired)
         err = add_span(adding->a, &r.span, adding->trace_start);
-    span_record_release(&r);
+    dynamo_span_record_release(&r);
     return err;
 }
 
 static int add_item(struct summing *a, const struct match *m, const json *item)
 {
     struct trace_record r;
-    int err = trace_record_read(&r, item, NULL);
+    int err = dynamo_trace_record_read(&r, item, NULL);
     if (err != ERR_OK)
         return err == ERR_CORRUPT ? ERR_OK : err;
     err = r.expired ? 0 : match_trace(a->s, m, &r);
     if (err == 1)
-        err = record_refresh(a->s, &r, a->begun + REFRESH_MS * NS_PER_MS);
+        err = dynamo_record_refresh(a->s, &r, a->begun + REFRESH_MS * NS_PER_MS);
     else {
-        trace_record_release(&r);
+        dynamo_trace_record_release(&r);
         return err;
     }
     if (err == ERR_OK)
         err = add_trace(a, &r.trace);
     if (err == ERR_OK && reads_spans(a->q)) {
         struct span_adding adding = {a, r.trace.start_time};
-        err = spans_query(a->s, r.trace.trace_id, SPANS_LIGHT, add_span_item, &adding);
+        err = dynamo_spans_query(a->s, r.trace.trace_id, SPANS_LIGHT, add_span_item, &adding);
     }
-    trace_record_release(&r);
+    dynamo_trace_record_release(&r);
     return err;
 }
 
@@ -232,7 +232,7 @@ static int add_all(struct summing *a)
     do {
         json *answer = NULL;
         struct place more = {NULL, NULL};
-        err = traces_query(a->s, &f, QUERY_LIMIT, &at, &answer, &more);
+        err = dynamo_traces_query(a->s, &f, QUERY_LIMIT, &at, &answer, &more);
         for (const json *e = json_first(json_get(answer, "Items")); err == ERR_OK && e != NULL;
              e = json_next(e)) {
             err = add_item(a, &m, e);

@@ -135,7 +135,7 @@ static int wait_ready(struct backend_session *s, const struct table *t, char **n
     }
 }
 
-int tables_check(struct backend_session *s, char **notice)
+int dynamo_tables_check(struct backend_session *s, char **notice)
 {
     for (int i = 0; i < 2; i++) {
         struct table t = table_of(s->b, i);
@@ -240,7 +240,7 @@ static int init_table(struct backend_session *s, const struct table *t, bool *tt
     return err == ERR_OK ? ERR_OK : say(notice, err, "%s", s->error);
 }
 
-int tables_init(struct backend_session *s, char **notice)
+int dynamo_tables_init(struct backend_session *s, char **notice)
 {
     bool ttl = true;
     for (int i = 0; i < 2; i++) {

@@ -13,7 +13,7 @@ static void make_token(struct group *g, bool blind)
     uint8_t id[SPAN_ID_LEN];
     char hex[SPAN_ID_HEX];
     id_random(id, sizeof(id));
-    snprintf(g->token, sizeof(g->token), "%llx%c%s", (unsigned long long)now_ms(),
+    snprintf(g->token, sizeof(g->token), "%llx%c%s", (unsigned long long)dynamo_now_ms(),
              blind ? TOKEN_BLIND : TOKEN_SAFE, id_to_hex(id, sizeof(id), hex));
 }
 
@@ -36,10 +36,10 @@ static void round_release(struct round *r)
 {
     for (size_t i = 0; i < r->group_count; i++) {
         dynamo_totals_release(&r->groups[i].totals);
-        trace_record_release(&r->groups[i].record);
+        dynamo_trace_record_release(&r->groups[i].record);
     }
     for (size_t i = 0; i < r->plan_count; i++)
-        span_record_release(&r->plans[i].old);
+        dynamo_span_record_release(&r->plans[i].old);
     map_release(&r->by_trace);
     map_release(&r->by_span);
     free(r->groups);
@@ -139,9 +139,9 @@ static int add_span_write(struct round *r, struct stored_write *w)
     if (begun || !p->completes)
         p->completed = w->span;
     else
-        span_overlay(&p->completed, &w->span);
+        dynamo_span_overlay(&p->completed, &w->span);
     if (p->create != NULL)
-        span_overlay(&p->told, &w->span);
+        dynamo_span_overlay(&p->told, &w->span);
     p->completes = true;
     return ERR_OK;
 }
@@ -217,7 +217,7 @@ static int meet_existing(struct round *r, struct plan *p)
     if (here)
         return ERR_OK;
     struct trace_record other;
-    int err = trace_get(r->s, p->old.span.trace_id, NULL, &other);
+    int err = dynamo_trace_get(r->s, p->old.span.trace_id, NULL, &other);
     if (err != ERR_OK && err != ERR_NOENT)
         return err;
     if (err == ERR_NOENT || !same(other.trace.project_id, p->project_id)) {
@@ -225,7 +225,7 @@ static int meet_existing(struct round *r, struct plan *p)
         p->result = ERR_NOENT;
     }
     if (err == ERR_OK)
-        trace_record_release(&other);
+        dynamo_trace_record_release(&other);
     p->elsewhere = p->result == ERR_OK;
     p->done = true; /* nothing of this trace changes */
     return ERR_OK;
@@ -237,7 +237,7 @@ static int update_existing(struct round *r, struct plan *p)
     if (err != ERR_OK || p->done)
         return err;
     if (p->completes)
-        return span_update(r, p);
+        return dynamo_span_update(r, p);
     p->done = true;
     return ERR_OK;
 }
@@ -245,14 +245,14 @@ static int update_existing(struct round *r, struct plan *p)
 static int write_spans(struct round *r, struct plan **some)
 {
     size_t n = select_plans(r, some, wants_blind);
-    int err = n > 0 ? spans_read(r, some, n) : ERR_OK;
+    int err = n > 0 ? dynamo_spans_read(r, some, n) : ERR_OK;
     if (err == ERR_OK && n > 0) {
         n = select_plans(r, some, wants_blind);
-        err = spans_put_blind(r, some, n);
+        err = dynamo_spans_put_blind(r, some, n);
     }
     n = select_plans(r, some, wants_put);
     for (size_t i = 0; i < n && err == ERR_OK; i++)
-        err = span_put(r, some[i]);
+        err = dynamo_span_put(r, some[i]);
     n = select_plans(r, some, is_waiting);
     for (size_t i = 0; i < n && err == ERR_OK; i++)
         err = update_existing(r, some[i]);
@@ -262,7 +262,7 @@ static int write_spans(struct round *r, struct plan **some)
 static int run_round(struct round *r, struct plan **some)
 {
     size_t n = select_plans(r, some, only_completes);
-    int err = spans_read(r, some, n);
+    int err = dynamo_spans_read(r, some, n);
     for (size_t i = 0; i < n && err == ERR_OK; i++)
         err = place_completed(r, some[i]);
     for (size_t i = 0; i < r->group_count && err == ERR_OK; i++) {

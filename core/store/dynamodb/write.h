@@ -75,18 +75,18 @@ int group_close(struct round *r, struct group *g) WARN_UNUSED_RESULT;
 /* The call failed: says in the trace that its totals are in doubt. */
 void group_abandon(struct round *r, struct group *g);
 /* Reads a trace's item. ERR_NOENT: there is none. */
-int trace_get(struct backend_session *s, struct text trace_id, const char *own,
-              struct trace_record *out) WARN_UNUSED_RESULT;
+int dynamo_trace_get(struct backend_session *s, struct text trace_id, const char *own,
+                     struct trace_record *out) WARN_UNUSED_RESULT;
 
 /* write_span.c */
-int spans_read(struct round *r, struct plan **plans, size_t count) WARN_UNUSED_RESULT;
-int span_put(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
-int span_update(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
-int spans_put_blind(struct round *r, struct plan **plans, size_t count) WARN_UNUSED_RESULT;
+int dynamo_spans_read(struct round *r, struct plan **plans, size_t count) WARN_UNUSED_RESULT;
+int dynamo_span_put(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
+int dynamo_span_update(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
+int dynamo_spans_put_blind(struct round *r, struct plan **plans, size_t count) WARN_UNUSED_RESULT;
 /* Takes over what `from` tells; a time of end that is there stays. */
-void span_overlay(struct stored_span *into, const struct stored_span *from);
+void dynamo_span_overlay(struct stored_span *into, const struct stored_span *from);
 
 /* recount.c: counts a trace's spans again, unless somebody is writing it. ERR_AGAIN: that. */
-int trace_recount(struct backend_session *s, struct text trace_id) WARN_UNUSED_RESULT;
+int dynamo_trace_recount(struct backend_session *s, struct text trace_id) WARN_UNUSED_RESULT;
 
 #endif

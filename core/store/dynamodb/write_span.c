@@ -30,9 +30,9 @@ static struct plan *find_plan(struct plan **plans, size_t count, const char *id)
 static int take_span(struct plan *p, const json *item)
 {
     if (p->known)
-        span_record_release(&p->old);
+        dynamo_span_record_release(&p->old);
     p->known = false;
-    int err = span_record_read(&p->old, item, false);
+    int err = dynamo_span_record_read(&p->old, item, false);
     p->known = err == ERR_OK;
     return err;
 }
@@ -86,7 +86,7 @@ static int read_batch(struct round *r, struct plan **plans, size_t count)
     return session_fail(s, ERR_BUSY, "BatchGetItem: DynamoDB leaves keys unprocessed");
 }
 
-int spans_read(struct round *r, struct plan **plans, size_t count)
+int dynamo_spans_read(struct round *r, struct plan **plans, size_t count)
 {
     int err = ERR_OK;
     for (size_t i = 0; i < count && err == ERR_OK; i += BATCH_GET)
@@ -94,7 +94,7 @@ int spans_read(struct round *r, struct plan **plans, size_t count)
     return err;
 }
 
-void span_overlay(struct stored_span *into, const struct stored_span *from)
+void dynamo_span_overlay(struct stored_span *into, const struct stored_span *from)
 {
     if (into->end_time == 0)
         into->end_time = from->end_time;
@@ -133,7 +133,7 @@ static void was_put(struct round *r, struct plan *p)
 }
 
 /* Puts it unless it is there: p->known then, with what is. */
-int span_put(struct round *r, struct plan *p)
+int dynamo_span_put(struct round *r, struct plan *p)
 {
     struct out *o = &r->s->body;
     out_clear(o);
@@ -150,7 +150,7 @@ int span_put(struct round *r, struct plan *p)
         return ERR_OK;
     }
     if (err == ERR_EXIST) {
-        err = spans_read(r, &p, 1);
+        err = dynamo_spans_read(r, &p, 1);
         if (err != ERR_OK)
             return err;
         if (!p->known)
@@ -159,7 +159,7 @@ int span_put(struct round *r, struct plan *p)
             memcmp(p->old.by.at, p->group->token, p->old.by.len) != 0)
             return ERR_OK;
         p->known = false; /* it is ours: an answer was lost */
-        span_record_release(&p->old);
+        dynamo_span_record_release(&p->old);
         err = ERR_OK;
     }
     if (err == ERR_OK)
@@ -205,7 +205,7 @@ static int put_batch(struct round *r, struct plan **plans, size_t count)
 static bool may_be_blind(struct plan **plans, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (now_ms() - strtoll(plans[i]->group->token, NULL, 16) > BLIND_SEND_MS)
+        if (dynamo_now_ms() - strtoll(plans[i]->group->token, NULL, 16) > BLIND_SEND_MS)
             return false;
     return true;
 }
@@ -246,7 +246,7 @@ static int put_whole_batch(struct round *r, struct plan **plans, size_t count)
     return session_fail(r->s, ERR_BUSY, "BatchWriteItem: DynamoDB leaves items unprocessed");
 }
 
-int spans_put_blind(struct round *r, struct plan **plans, size_t count)
+int dynamo_spans_put_blind(struct round *r, struct plan **plans, size_t count)
 {
     int err = ERR_OK;
     for (size_t i = 0, n; i < count && err == ERR_OK; i += n) {
@@ -254,7 +254,7 @@ int spans_put_blind(struct round *r, struct plan **plans, size_t count)
         err = put_whole_batch(r, plans + i, n);
         for (size_t k = i; err == ERR_BAD && k < i + n; k++) {
             /* Each by itself, so that one invalid span is alone with its refusal. */
-            int single = plans[k]->done ? ERR_OK : span_put(r, plans[k]);
+            int single = plans[k]->done ? ERR_OK : dynamo_span_put(r, plans[k]);
             err = single != ERR_OK ? single : k + 1 < i + n ? ERR_BAD : ERR_OK;
         }
     }
@@ -267,7 +267,7 @@ static void update_documents(struct update *u, const struct plan *p)
     struct documents d;
     struct out names;
     size_t size = 0;
-    char *error = text_fit(c->error, STORED_CONTENT_MAX);
+    char *error = dynamo_text_fit(c->error, STORED_CONTENT_MAX);
     documents_init(&d, c->metadata, c->input_data, c->output_data);
     documents_fit(&d, (size_t)(p->old.input_bytes > 0 ? p->old.input_bytes : 0) +
                           (error != NULL ? strlen(error) : 0));
@@ -301,7 +301,7 @@ static void update_figures(struct update *u, const struct plan *p)
     char text[CLOCK_ISO_MAX];
     if (c->end_time != 0 && stored->end_time == 0) {
         update_set_s(u, "end_time", text_of(clock_iso(c->end_time, text)));
-        update_set_n(u, "duration_ms", duration_of(stored->start_time, c->end_time));
+        update_set_n(u, "duration_ms", dynamo_duration_of(stored->start_time, c->end_time));
     }
     if (c->model.at != NULL)
         update_set_s(u, "model", c->model);
@@ -358,12 +358,12 @@ static bool is_ours(const struct plan *p)
 static void was_updated(struct plan *p, const struct stored_span *before)
 {
     struct stored_span after = *before;
-    span_overlay(&after, &p->completed);
+    dynamo_span_overlay(&after, &p->completed);
     dynamo_totals_change(&p->group->totals, before, &after, p->old.arrived);
     p->done = true;
 }
 
-int span_update(struct round *r, struct plan *p)
+int dynamo_span_update(struct round *r, struct plan *p)
 {
     for (int i = 0; i < UPDATE_TRIES; i++) {
         int err = update_once(r, p);
@@ -378,14 +378,14 @@ int span_update(struct round *r, struct plan *p)
             return err;
         struct span_record before = p->old;
         p->known = false;
-        err = spans_read(r, &p, 1);
+        err = dynamo_spans_read(r, &p, 1);
         if (err == ERR_OK && p->known && is_ours(p)) /* obeyed, and the answer was lost */
             was_updated(p, &before.span);
         else if (err == ERR_OK && !p->known) {
             p->result = ERR_NOENT; /* it expired just now */
             p->done = true;
         }
-        span_record_release(&before);
+        dynamo_span_record_release(&before);
         if (err != ERR_OK || p->done)
             return err;
         session_sleep_ms((int64_t)(session_random(r->s) % (uint64_t)(10 + 10 * i)));

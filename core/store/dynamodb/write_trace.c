@@ -10,8 +10,8 @@
 #define BLIND_LOOK_MS 20
 #define CLOSE_TRIES   12
 
-int trace_get(struct backend_session *s, struct text trace_id, const char *own,
-              struct trace_record *out)
+int dynamo_trace_get(struct backend_session *s, struct text trace_id, const char *own,
+                     struct trace_record *out)
 {
     json *answer = NULL;
     out_clear(&s->body);
@@ -24,7 +24,7 @@ int trace_get(struct backend_session *s, struct text trace_id, const char *own,
     if (err == ERR_NOENT)
         err = ERR_IO; /* the table is gone */
     else if (err == ERR_OK)
-        err = item == NULL ? ERR_NOENT : trace_record_read(out, item, own);
+        err = item == NULL ? ERR_NOENT : dynamo_trace_record_read(out, item, own);
     json_free(answer);
     return err;
 }
@@ -43,8 +43,8 @@ static void refuse(struct group *g, bool foreign)
 /* Whether the trace that is there is the group's project's. */
 static int look(struct round *r, struct group *g)
 {
-    trace_record_release(&g->record);
-    int err = trace_get(r->s, g->trace_id, g->token, &g->record);
+    dynamo_trace_record_release(&g->record);
+    int err = dynamo_trace_get(r->s, g->trace_id, g->token, &g->record);
     if (err == ERR_NOENT) {
         refuse(g, false);
         return ERR_OK;
@@ -122,8 +122,8 @@ static int put_token(struct round *r, struct group *g)
         update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "ALL_NEW", &item);
     update_release(&u);
     if (err == ERR_OK) {
-        trace_record_release(&g->record);
-        err = trace_record_read(&g->record, item, g->token);
+        dynamo_trace_record_release(&g->record);
+        err = dynamo_trace_record_read(&g->record, item, g->token);
         g->open = true;
     }
     json_free(item);
@@ -167,10 +167,10 @@ static void update_documents(struct update *u, const struct stored_trace *c,
     struct documents d;
     const struct text none = {NULL, 0};
     struct out o;
-    char *output =
-        c->output.len > 0
-            ? text_fit(c->output, c->metadata.at != NULL ? c->metadata.len : stored->metadata.len)
-            : NULL;
+    char *output = c->output.len > 0
+                       ? dynamo_text_fit(c->output, c->metadata.at != NULL ? c->metadata.len
+                                                                           : stored->metadata.len)
+                       : NULL;
     documents_init(&d, c->metadata, none, none);
     documents_fit(&d, output != NULL ? strlen(output) : stored->output.len);
     if (output != NULL)
@@ -198,7 +198,7 @@ static void update_completed(const struct group *g, struct update *u)
     if (c->end_time == 0 || stored->end_time != 0)
         return;
     update_set_s(u, "end_time", text_of(clock_iso(c->end_time, text)));
-    update_set_n(u, "duration_ms", duration_of(stored->start_time, c->end_time));
+    update_set_n(u, "duration_ms", dynamo_duration_of(stored->start_time, c->end_time));
     struct out null;
     out_init(&null);
     out_text(&null, "{\"S\":\"NULL\"}");
@@ -233,14 +233,14 @@ static int after_close(struct round *r, struct group *g, const json *item)
     struct trace_record now;
     if (item == NULL)
         return ERR_OK;
-    int err = trace_record_read(&now, item, NULL);
+    int err = dynamo_trace_record_read(&now, item, NULL);
     if (err != ERR_OK)
         return err;
     bool recount = g->spans > 0 && now.open_stale && !now.open_live;
-    trace_record_release(&now);
+    dynamo_trace_record_release(&now);
     if (!recount)
         return ERR_OK;
-    err = trace_recount(r->s, g->trace_id);
+    err = dynamo_trace_recount(r->s, g->trace_id);
     /* What was asked for is done; totals in doubt are set right by the next who looks. */
     return err == ERR_NOMEM ? err : ERR_OK;
 }
