@@ -57,6 +57,7 @@ struct touched_trace *batch_add_trace(struct backend_session *s, struct text id,
     if (t == NULL || map_set(&s->batch.traces, id.at, id.len, t) != ERR_OK)
         return NULL;
     t->row = row;
+    t->hash = ids_hash(s->b, id);
     t->now.trace_id = id;
     *s->batch.last_trace = t;
     s->batch.last_trace = &t->next;
@@ -70,7 +71,7 @@ int batch_trace(struct backend_session *s, struct text id, struct touched_trace 
     if (*out != NULL)
         return ERR_OK;
     struct touched_trace loaded = {.now.trace_id = id};
-    int err = id_trace_row(s, id, &loaded.row);
+    int err = ids_find(s, IDS_OF_TRACES, id, &loaded.row);
     if (err == ERR_OK)
         err = load_trace(s, &loaded);
     if (err != ERR_OK)
@@ -131,6 +132,7 @@ struct touched_span *batch_add_span(struct backend_session *s, struct text id)
     struct touched_span *span = scratch_take(&s->batch.scratch, sizeof(*span));
     if (span == NULL || map_set(&s->batch.spans, id.at, id.len, span) != ERR_OK)
         return NULL;
+    span->hash = ids_hash(s->b, id);
     span->now.span_id = id;
     *s->batch.last_span = span;
     s->batch.last_span = &span->next;
@@ -144,7 +146,7 @@ int batch_span(struct backend_session *s, struct text id, struct touched_span **
         return ERR_OK;
     struct touched_span loaded = {.now.span_id = id};
     int64_t trace = 0;
-    int err = id_span_row(s, id, &loaded.row);
+    int err = ids_find(s, IDS_OF_SPANS, id, &loaded.row);
     if (err == ERR_OK)
         err = load_span(s, &loaded, &trace);
     if (err == ERR_OK)
@@ -172,11 +174,11 @@ static int store_span(struct backend_session *s, struct touched_span *span)
     return sql_run(s, SQL_SPAN_INSERT,
                    "iiiiiifffddi"
                    "tttttttt",
-                   span->row, span->trace->row, (int64_t)id_hash(s->b, n->span_id), n->start_time,
-                   n->end_time, (int64_t)n->type, n->tokens_input, n->tokens_output,
-                   n->tokens_cache_read, n->cost_usd, n->ttft_ms, (int64_t)(n->error.at != NULL),
-                   n->span_id, n->parent_span_id, n->name, n->model, n->error, n->metadata,
-                   n->input_data, n->output_data);
+                   span->row, span->trace->row, (int64_t)span->hash, n->start_time, n->end_time,
+                   (int64_t)n->type, n->tokens_input, n->tokens_output, n->tokens_cache_read,
+                   n->cost_usd, n->ttft_ms, (int64_t)(n->error.at != NULL), n->span_id,
+                   n->parent_span_id, n->name, n->model, n->error, n->metadata, n->input_data,
+                   n->output_data);
 }
 
 static int store_trace(struct backend_session *s, struct touched_trace *t)
@@ -188,12 +190,26 @@ static int store_trace(struct backend_session *s, struct touched_trace *t)
                        n->tokens_output, n->tokens_cache_read, n->total_cost, n->ttft_ms,
                        t->ttft_start, t->model_row, n->model, t->models, n->error, t->own_error,
                        n->metadata, n->output);
-    return sql_run(s, SQL_TRACE_INSERT, "iiiiiiiifffddiittttttbttttt", t->row,
-                   (int64_t)id_hash(s->b, n->trace_id), n->start_time, n->end_time, n->span_count,
-                   n->calls, n->errors, n->running, n->tokens_input, n->tokens_output,
-                   n->tokens_cache_read, n->total_cost, n->ttft_ms, t->ttft_start, t->model_row,
-                   n->trace_id, n->project_id, n->user_id, n->session_id, n->name, n->model,
-                   t->models, n->tags, n->error, t->own_error, n->metadata, n->output);
+    return sql_run(s, SQL_TRACE_INSERT, "iiiiiiiifffddiittttttbttttt", t->row, (int64_t)t->hash,
+                   n->start_time, n->end_time, n->span_count, n->calls, n->errors, n->running,
+                   n->tokens_input, n->tokens_output, n->tokens_cache_read, n->total_cost,
+                   n->ttft_ms, t->ttft_start, t->model_row, n->trace_id, n->project_id, n->user_id,
+                   n->session_id, n->name, n->model, t->models, n->tags, n->error, t->own_error,
+                   n->metadata, n->output);
+}
+
+static int store_index(struct backend_session *s)
+{
+    int64_t traces;
+    int64_t spans;
+    int err = ids_index(s, IDS_OF_TRACES, &traces);
+    if (err == ERR_OK)
+        err = ids_index(s, IDS_OF_SPANS, &spans);
+    if (err == ERR_OK && traces != 0)
+        s->batch.meta.indexed_trace = traces;
+    if (err == ERR_OK && spans != 0)
+        s->batch.meta.indexed_span = spans;
+    return err;
 }
 
 static int store_changes(struct backend_session *s)
@@ -210,38 +226,66 @@ static int store_changes(struct backend_session *s)
     if (err == ERR_OK)
         err = rollup_store(s);
     if (err == ERR_OK)
-        err = sql_run(s, SQL_META_SET, "ii", b->meta.next_trace, b->meta.next_span);
+        err = store_index(s);
+    if (err == ERR_OK)
+        err = sql_run(s, SQL_META_SET, "iiii", b->meta.next_trace, b->meta.next_span,
+                      b->meta.indexed_trace, b->meta.indexed_span);
     return err;
 }
 
-/* Room for what memory takes over, while the transaction can still be given up. */
+/* What memory takes over, and room for the rest, while the transaction can still be given up. */
 static int reserve_memory(struct backend_session *s)
 {
-    const struct sql_meta *meta = &s->b->meta;
-    if (s->batch.meta.next_trace == meta->next_trace)
-        return ERR_OK;
-    pthread_rwlock_wrlock(&s->b->shelf_lock);
-    int err = shelf_reserve(&s->b->shelf, meta->next_trace, s->batch.meta.next_trace - 1);
-    pthread_rwlock_unlock(&s->b->shelf_lock);
+    const struct sql_meta *old = &s->b->meta;
+    const struct sql_meta *meta = &s->batch.meta;
+    int err = ERR_OK;
+    pthread_rwlock_wrlock(&s->b->memory_lock);
+    if (meta->next_trace > old->next_trace)
+        err = shelf_reserve(&s->b->shelf, old->next_trace, meta->next_trace - 1);
+    for (struct touched_trace *t = s->batch.first_trace; t != NULL && err == ERR_OK; t = t->next)
+        if (t->fresh)
+            err = ids_add(s->b, IDS_OF_TRACES, t->hash, t->row);
+    for (struct touched_span *span = s->batch.first_span; span != NULL && err == ERR_OK;
+         span = span->next)
+        if (span->fresh)
+            err = ids_add(s->b, IDS_OF_SPANS, span->hash, span->row);
+    pthread_rwlock_unlock(&s->b->memory_lock);
     return err;
+}
+
+static void follow_trace(struct backend *b, const struct touched_trace *t)
+{
+    struct shelf_entry e;
+    touch_shelf_entry(t, &e);
+    const struct shelf_entry *old = t->fresh ? NULL : shelf_get(&b->shelf, t->row);
+    if (old != NULL) { /* they never change, and were not read */
+        e.name = old->name;
+        e.tags = old->tags;
+    }
+    shelf_put(&b->shelf, t->row, &e);
+}
+
+static void follow_index(struct backend_session *s)
+{
+    const struct sql_meta *meta = &s->batch.meta;
+    if (meta->indexed_trace != s->b->meta.indexed_trace)
+        ids_indexed(s->b, IDS_OF_TRACES, meta->indexed_trace);
+    if (meta->indexed_span != s->b->meta.indexed_span)
+        ids_indexed(s->b, IDS_OF_SPANS, meta->indexed_span);
+    /* Too small, it says "maybe" too often; that costs time only. */
+    for (int kind = IDS_OF_TRACES; kind <= IDS_OF_SPANS; kind++)
+        if (ids_filter_is_full(&s->b->ids[kind]))
+            (void)ids_refill(s, (enum ids_kind)kind);
 }
 
 static void follow_commit(struct backend_session *s)
 {
-    pthread_rwlock_wrlock(&s->b->shelf_lock);
-    for (struct touched_trace *t = s->batch.first_trace; t != NULL; t = t->next) {
-        struct shelf_entry e;
-        if (!t->changed)
-            continue;
-        touch_shelf_entry(t, &e);
-        const struct shelf_entry *old = t->fresh ? NULL : shelf_get(&s->b->shelf, t->row);
-        if (old != NULL) { /* they never change, and were not read */
-            e.name = old->name;
-            e.tags = old->tags;
-        }
-        shelf_put(&s->b->shelf, t->row, &e);
-    }
-    pthread_rwlock_unlock(&s->b->shelf_lock);
+    pthread_rwlock_wrlock(&s->b->memory_lock);
+    follow_index(s);
+    for (struct touched_trace *t = s->batch.first_trace; t != NULL; t = t->next)
+        if (t->changed)
+            follow_trace(s->b, t);
+    pthread_rwlock_unlock(&s->b->memory_lock);
     s->b->meta = s->batch.meta;
 }
 

@@ -157,9 +157,9 @@ static int read_page(struct page *p, struct shelf_query *q)
         return ERR_NOMEM;
     int err = ERR_OK;
     for (size_t count = round; err == ERR_OK && count == round && !p->more;) {
-        pthread_rwlock_rdlock(&b->shelf_lock);
+        pthread_rwlock_rdlock(&b->memory_lock);
         count = (size_t)shelf_choose(&b->shelf, q, places, round);
-        pthread_rwlock_unlock(&b->shelf_lock);
+        pthread_rwlock_unlock(&b->memory_lock);
         for (size_t i = 0; i < count && err == ERR_OK && !p->more; i++)
             err = look_at(p, &places[i]);
         if (count == round) {

@@ -117,7 +117,9 @@ int sql_meta_read(struct backend_session *s, struct sql_meta *out)
     if (err == 1) {
         out->next_trace = sqlite3_column_int64(st, 0);
         out->next_span = sqlite3_column_int64(st, 1);
-        out->seed = sqlite3_column_int64(st, 2);
+        out->indexed_trace = sqlite3_column_int64(st, 2);
+        out->indexed_span = sqlite3_column_int64(st, 3);
+        out->seed = sqlite3_column_int64(st, 4);
     }
     sqlite3_reset(st);
     if (err == 0)
@@ -207,6 +209,10 @@ static int open_store(struct backend_session *s)
     s->b->hash_seed = (uint64_t)s->b->meta.seed;
     if (err == ERR_OK)
         err = fill_shelf(s);
+    if (err == ERR_OK)
+        err = ids_open(s, IDS_OF_TRACES);
+    if (err == ERR_OK)
+        err = ids_open(s, IDS_OF_SPANS);
     return err;
 }
 
@@ -219,7 +225,7 @@ int sqlite_open(struct backend **out, const struct backend_settings *settings, c
         return ERR_NOMEM;
     b->lock = -1;
     pthread_mutex_init(&b->writing, NULL);
-    pthread_rwlock_init(&b->shelf_lock, NULL);
+    pthread_rwlock_init(&b->memory_lock, NULL);
     shelf_init(&b->shelf);
     struct backend_session *s = calloc(1, sizeof(*s));
     int err = ERR_NOMEM;
@@ -253,7 +259,9 @@ void sqlite_close(struct backend *b)
     if (b->lock >= 0)
         close(b->lock);
     shelf_release(&b->shelf);
-    pthread_rwlock_destroy(&b->shelf_lock);
+    ids_release(&b->ids[IDS_OF_TRACES]);
+    ids_release(&b->ids[IDS_OF_SPANS]);
+    pthread_rwlock_destroy(&b->memory_lock);
     pthread_mutex_destroy(&b->writing);
     free(b->path);
     free(b);

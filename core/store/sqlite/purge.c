@@ -132,9 +132,9 @@ static int doom_traces(struct step *step, int64_t older_than)
     struct shelf_query q = {.to = older_than, .sort = SORT_START, .ascending = true};
     if (older_than <= 0)
         return ERR_OK;
-    pthread_rwlock_rdlock(&step->s->b->shelf_lock);
+    pthread_rwlock_rdlock(&step->s->b->memory_lock);
     int count = shelf_choose(&step->s->b->shelf, &q, places, TRACES_A_STEP);
-    pthread_rwlock_unlock(&step->s->b->shelf_lock);
+    pthread_rwlock_unlock(&step->s->b->memory_lock);
     int err = ERR_OK;
     for (int i = 0; i < count && err == ERR_OK && step->spans < SPANS_A_STEP; i++) {
         err = doom(step, places[i].row);
@@ -143,6 +143,13 @@ static int doom_traces(struct step *step, int64_t older_than)
         step->rows[step->count++] = places[i].row;
     }
     return err;
+}
+
+/* What is left to do when nothing is too old any more. */
+static int tidy(struct backend_session *s)
+{
+    int err = ids_drop(s, IDS_OF_TRACES);
+    return err < 0 ? err : ids_drop(s, IDS_OF_SPANS);
 }
 
 int sqlite_purge(struct backend_session *s, int64_t older_than)
@@ -156,12 +163,14 @@ int sqlite_purge(struct backend_session *s, int64_t older_than)
         err = finish_doomed(&step);
     if (err == ERR_OK && step.spans < SPANS_A_STEP)
         err = doom_traces(&step, older_than);
+    if (err == ERR_OK && step.count == 0 && step.spans == 0)
+        err = tidy(s) < 0 ? ERR_IO : ERR_OK;
     err = batch_end(s, err);
     if (err == ERR_OK) {
-        pthread_rwlock_wrlock(&s->b->shelf_lock);
+        pthread_rwlock_wrlock(&s->b->memory_lock);
         for (size_t i = 0; i < step.count; i++)
             shelf_remove(&s->b->shelf, step.rows[i]);
-        pthread_rwlock_unlock(&s->b->shelf_lock);
+        pthread_rwlock_unlock(&s->b->memory_lock);
     }
     pthread_mutex_unlock(&s->b->writing);
     return err < 0 ? err : step.spans + (int)step.count;

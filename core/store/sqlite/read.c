@@ -59,7 +59,7 @@ static void read_span_row(sqlite3_stmt *st, struct stored_span *s)
 static int find_trace(struct backend_session *s, struct text project_id, struct text trace_id,
                       int64_t *row, stored_trace_fn *each, void *user)
 {
-    int err = id_trace_row(s, trace_id, row);
+    int err = ids_find(s, IDS_OF_TRACES, trace_id, row);
     if (err != ERR_OK)
         return err;
     sqlite3_stmt *st = sql_use(s, SQL_TRACE_BY_ROW, &err);
@@ -115,7 +115,7 @@ int sqlite_span(struct backend_session *s, struct text project_id, struct text s
                 stored_span_fn *each, void *user)
 {
     int64_t row;
-    int err = id_span_row(s, span_id, &row);
+    int err = ids_find(s, IDS_OF_SPANS, span_id, &row);
     sqlite3_stmt *st = err == ERR_OK ? sql_use(s, SQL_SPAN_BY_ROW, &err) : NULL;
     if (st == NULL)
         return err;

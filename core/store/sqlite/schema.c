@@ -8,8 +8,9 @@
 static const char *const migrations[] = {
     "CREATE TABLE meta("
     " id INTEGER PRIMARY KEY CHECK (id = 1), next_trace INTEGER NOT NULL,"
-    " next_span INTEGER NOT NULL, seed INTEGER NOT NULL);"
-    "INSERT INTO meta VALUES(1, 1, 1, random());"
+    " next_span INTEGER NOT NULL, indexed_trace INTEGER NOT NULL,"
+    " indexed_span INTEGER NOT NULL, seed INTEGER NOT NULL);"
+    "INSERT INTO meta VALUES(1, 1, 1, 0, 0, random());"
 
     "CREATE TABLE trace("
     " row INTEGER PRIMARY KEY, hash INTEGER NOT NULL, start_time INTEGER NOT NULL,"
@@ -19,7 +20,6 @@ static const char *const migrations[] = {
     " ttft_start INTEGER NOT NULL, model_row INTEGER NOT NULL, id TEXT NOT NULL,"
     " project_id TEXT NOT NULL, user_id TEXT, session_id TEXT, name TEXT, model TEXT,"
     " models BLOB, tags TEXT, error TEXT, own_error TEXT, metadata TEXT, output TEXT);"
-    "CREATE INDEX trace_hash ON trace(hash);"
 
     "CREATE TABLE span("
     " row INTEGER PRIMARY KEY, trace INTEGER NOT NULL, hash INTEGER NOT NULL,"
@@ -28,7 +28,12 @@ static const char *const migrations[] = {
     " ttft_ms REAL, failed INTEGER NOT NULL, id TEXT NOT NULL, parent TEXT, name TEXT, model TEXT,"
     " error TEXT, metadata TEXT, input TEXT, output TEXT);"
     "CREATE INDEX span_trace ON span(trace, start_time);"
-    "CREATE INDEX span_hash ON span(hash);"
+
+    /* ids.c; kind: enum ids_kind */
+    "CREATE TABLE id_segment("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, first_row INTEGER NOT NULL,"
+    " last_row INTEGER NOT NULL);"
+    "CREATE TABLE id_chunk(row INTEGER PRIMARY KEY, entries BLOB NOT NULL);"
 
     /* Traces that are gone, whose spans are to go. */
     "CREATE TABLE doomed("
@@ -79,10 +84,10 @@ int sql_migrate(struct backend_session *s, int version)
 const char *const sql_text[SQL_COUNT] = {
     [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
-    [SQL_META_GET] = "SELECT next_trace, next_span, seed FROM meta",
-    [SQL_META_SET] = "UPDATE meta SET next_trace = ?1, next_span = ?2",
+    [SQL_META_GET] = "SELECT next_trace, next_span, indexed_trace, indexed_span, seed FROM meta",
+    [SQL_META_SET] = "UPDATE meta SET next_trace = ?1, next_span = ?2, indexed_trace = ?3,"
+                     " indexed_span = ?4",
 
-    [SQL_TRACE_FIND] = "SELECT row, id FROM trace WHERE hash = ?1",
     [SQL_TRACE_TOTALS] = "SELECT start_time, end_time, span_count, calls, errors, running,"
                          " tokens_input, tokens_output, tokens_cache_read, cost, ttft_ms,"
                          " ttft_start, model_row, project_id, user_id, session_id, model, models,"
@@ -105,7 +110,7 @@ const char *const sql_text[SQL_COUNT] = {
 
     [SQL_TRACE_DELETE] = "DELETE FROM trace WHERE row = ?1",
 
-    [SQL_SPAN_FIND] = "SELECT row, id FROM span WHERE hash = ?1",
+    [SQL_SPAN_ID] = "SELECT id FROM span WHERE row = ?1",
     [SQL_SPAN_STATE] = "SELECT trace, start_time, end_time, type, tokens_input, tokens_output,"
                        " tokens_cache_read, cost, ttft_ms, model, error FROM span WHERE row = ?1",
     [SQL_SPAN_INSERT] =
@@ -136,6 +141,20 @@ const char *const sql_text[SQL_COUNT] = {
 
     [SQL_SPAN_WORDS] = "SELECT trace, name, model, error, input, output FROM span WHERE row > ?1",
     [SQL_TRACE_WORDS] = "SELECT row, name, user_id, session_id, output FROM trace WHERE row > ?1",
+
+    [SQL_TRACE_HASHES] = "SELECT row, hash FROM trace WHERE row > ?1",
+    [SQL_SPAN_HASHES] = "SELECT row, hash FROM span WHERE row > ?1",
+    [SQL_TRACE_IN_RANGE] = "SELECT 1 FROM trace WHERE row BETWEEN ?1 AND ?2 LIMIT 1",
+    [SQL_SPAN_IN_RANGE] = "SELECT 1 FROM span WHERE row BETWEEN ?1 AND ?2 LIMIT 1",
+    [SQL_SEGMENTS] =
+        "SELECT id, first_row, last_row FROM id_segment WHERE kind = ?1 ORDER BY id DESC",
+    [SQL_SEGMENT_PUT] = "INSERT INTO id_segment(kind, first_row, last_row) VALUES(?1, ?2, ?3)",
+    [SQL_SEGMENT_DROP] = "DELETE FROM id_segment WHERE id = ?1",
+    [SQL_CHUNK_GET] = "SELECT entries FROM id_chunk WHERE row = ?1",
+    [SQL_CHUNK_PUT] = "INSERT INTO id_chunk VALUES(?1, ?2)",
+    [SQL_CHUNKS_ALL] = "SELECT c.entries FROM id_segment s CROSS JOIN id_chunk c"
+                       " ON c.row BETWEEN s.id * 128 AND s.id * 128 + 127 WHERE s.kind = ?1",
+    [SQL_CHUNKS_DROP] = "DELETE FROM id_chunk WHERE row >= ?1 AND row < ?2",
 
     [SQL_ROLLUP_GET] = "SELECT " ROLLUP_COLUMNS " FROM rollup WHERE project = ?1 AND kind = ?2"
                        " AND hour = ?3 AND key = ?4 AND user = ?5",

@@ -68,9 +68,9 @@ static int look_at_traces(struct backend_session *s, const struct words_query *q
 
 int search_find(struct backend_session *s, const struct words_query *q, struct search_hits *hits)
 {
-    pthread_rwlock_rdlock(&s->b->shelf_lock);
+    pthread_rwlock_rdlock(&s->b->memory_lock);
     hits->rows = s->b->shelf.count * SHELF_CHUNK;
-    pthread_rwlock_unlock(&s->b->shelf_lock);
+    pthread_rwlock_unlock(&s->b->memory_lock);
     hits->bits = calloc(hits->rows / 64 + 1, sizeof(*hits->bits));
     if (hits->bits == NULL)
         return ERR_NOMEM;

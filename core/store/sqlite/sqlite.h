@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "store/backend.h"
+#include "store/sqlite/ids.h"
 #include "store/sqlite/shelf.h"
 
 #define SERVICE_APPLICATION_ID 0x6c6c6d73 /* "llms" */
@@ -23,14 +24,13 @@ enum sql {
     SQL_COMMIT,
     SQL_META_GET,
     SQL_META_SET,
-    SQL_TRACE_FIND,
     SQL_TRACE_TOTALS,
     SQL_TRACE_ID,
     SQL_TRACE_INSERT,
     SQL_TRACE_UPDATE,
     SQL_TRACE_BY_ROW,
     SQL_TRACE_SHELF,
-    SQL_SPAN_FIND,
+    SQL_SPAN_ID,
     SQL_SPAN_STATE,
     SQL_SPAN_INSERT,
     SQL_SPAN_UPDATE,
@@ -45,6 +45,17 @@ enum sql {
     SQL_DOOMED_DELETE,
     SQL_SPAN_WORDS,
     SQL_TRACE_WORDS,
+    SQL_TRACE_HASHES,
+    SQL_SPAN_HASHES,
+    SQL_TRACE_IN_RANGE,
+    SQL_SPAN_IN_RANGE,
+    SQL_SEGMENTS,
+    SQL_SEGMENT_PUT,
+    SQL_SEGMENT_DROP,
+    SQL_CHUNK_GET,
+    SQL_CHUNK_PUT,
+    SQL_CHUNKS_ALL,
+    SQL_CHUNKS_DROP,
     SQL_ROLLUP_GET,
     SQL_ROLLUP_PUT,
     SQL_ROLLUP_DELETE,
@@ -55,17 +66,19 @@ enum sql {
 
 /* The row `meta`. */
 struct sql_meta {
-    int64_t next_trace, next_span; /* a row number is never used twice */
-    int64_t seed;                  /* of the hashes of ids: strangers shall not make equal ones */
+    int64_t next_trace, next_span;       /* a row number is never used twice */
+    int64_t indexed_trace, indexed_span; /* rows up to these are in the index of ids */
+    int64_t seed; /* of the hashes of ids: strangers shall not make equal ones */
 };
 
 struct backend {
     char *path;
-    int lock;                /* descriptor of the file that says who has the store */
-    pthread_mutex_t writing; /* held from the begin of a transaction until memory follows */
-    struct sql_meta meta;    /* under writing */
-    pthread_rwlock_t shelf_lock;
+    int lock;                     /* descriptor of the file that says who has the store */
+    pthread_mutex_t writing;      /* held from the begin of a transaction until memory follows */
+    struct sql_meta meta;         /* under writing */
+    pthread_rwlock_t memory_lock; /* of shelf and ids */
     struct shelf shelf;
+    struct ids ids[2]; /* by enum ids_kind */
     uint64_t hash_seed;
 };
 
@@ -82,6 +95,7 @@ void scratch_clear(struct scratch *s);
 /* A trace as far as the transaction knows and changes it. */
 struct touched_trace {
     int64_t row;
+    uint64_t hash;
     bool fresh, changed;
     struct touched_trace *next;
     struct stored_trace now; /* of one that was there: metadata and output only if replaced */
@@ -94,6 +108,7 @@ struct touched_trace {
 /* A span likewise. */
 struct touched_span {
     int64_t row;
+    uint64_t hash;
     bool fresh, changed;
     struct touched_span *next;
     struct touched_trace *trace;
@@ -153,11 +168,6 @@ void sqlite_close(struct backend *b);
 int sqlite_session_new(struct backend *b, bool writer, struct backend_session **out);
 void sqlite_session_free(struct backend_session *s);
 int sql_meta_read(struct backend_session *s, struct sql_meta *out);
-
-/* ---- ids.c: the row of an id. ERR_NOENT. */
-uint64_t id_hash(const struct backend *b, struct text id);
-int id_trace_row(struct backend_session *s, struct text id, int64_t *row);
-int id_span_row(struct backend_session *s, struct text id, int64_t *row);
 
 /* ---- batch.c: one transaction. The caller holds b->writing. */
 void batch_forget(struct backend_session *s);
