@@ -21,6 +21,7 @@
 #define NUMBER(n)      TEXT_OF(n)
 #define LOOK_NS        (250 * NS_PER_MS)
 #define CATCH_UP_NS    (400 * NS_PER_MS)
+#define PATIENT_MAX    2
 #define WAIT_NS        (20 * NS_PER_SEC)
 
 static const char schema[] =
@@ -46,7 +47,7 @@ static const char schema[] =
     " span INTEGER PRIMARY KEY, trace INTEGER, start_time INTEGER, latency REAL, ttft REAL,"
     " tokens_input INTEGER, tokens_output INTEGER, tokens_cache_read INTEGER, cost REAL,"
     " model INTEGER, call INTEGER, failed INTEGER, running INTEGER);"
-    "CREATE INDEX fact_trace ON fact(trace);"
+    "CREATE INDEX fact_trace ON fact(trace, call, start_time, latency, ttft);"
     "CREATE INDEX fact_hour ON fact(start_time / 3600000000000);"
     "CREATE INDEX fact_running ON fact(span) WHERE running;"
     "CREATE TABLE hour(hour INTEGER PRIMARY KEY, changed INTEGER);"
@@ -192,9 +193,11 @@ static int open_db(struct local_index *x)
         err = index_get(x, &tables, "SELECT count(*) FROM sqlite_schema", "");
     if (err == ERR_OK && application != APPLICATION_ID && (application != 0 || tables > 0))
         return ERR_DENIED;
+    if (err == ERR_OK && tables == 0)
+        err = index_exec(x, "PRAGMA auto_vacuum = INCREMENTAL");
     /* What the store has dropped shall not lie about in free pages. NORMAL: made anew if lost. */
     if (err == ERR_OK)
-        err = index_exec(x, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;"
+        err = index_exec(x, "PRAGMA journal_mode = WAL;"
                             "PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;"
                             "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;"
                             "PRAGMA journal_size_limit = 16777216;"
@@ -273,7 +276,8 @@ static int attach_store(struct local_index *x)
     x->attached = false;
     char uri[4400];
     int64_t device, inode;
-    print_uri(uri, sizeof(uri), x->store, access(x->dir, W_OK) == 0 ? "?mode=ro" : "?immutable=1");
+    print_uri(uri, sizeof(uri), x->store,
+              access(x->dir, W_OK) == 0 ? "?vfs=unix&mode=ro" : "?vfs=unix&immutable=1");
     int err = index_run(x, "ATTACH ?1 AS s", "t", uri);
     if (err == ERR_OK)
         err = index_get(x, &device, "SELECT device FROM state", "");
@@ -369,7 +373,9 @@ static void *run(void *user)
     return NULL;
 }
 
-static bool wait_for(struct local_index *x, int64_t patience)
+/* late: wait also for what is still far from done; not all readers at once, since there are others
+ * who want something. */
+static bool wait_for(struct local_index *x, int64_t patience, bool late)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -379,9 +385,12 @@ static bool wait_for(struct local_index *x, int64_t patience)
     pthread_mutex_lock(&x->lock);
     uint64_t mine = ++x->asked;
     pthread_cond_signal(&x->wake);
-    while (x->answered < mine && !x->stop &&
-           pthread_cond_timedwait(&x->done, &x->lock, &until) == 0)
-        ;
+    late = late && x->patient < PATIENT_MAX;
+    x->patient += late;
+    while (late ? x->answered < mine || !x->complete : x->answered < mine && x->complete)
+        if (x->stop || pthread_cond_timedwait(&x->done, &x->lock, &until) != 0)
+            break;
+    x->patient -= late;
     bool complete = x->complete;
     pthread_mutex_unlock(&x->lock);
     return complete;
@@ -389,12 +398,12 @@ static bool wait_for(struct local_index *x, int64_t patience)
 
 bool index_catch_up(struct local_index *x)
 {
-    return wait_for(x, CATCH_UP_NS);
+    return wait_for(x, CATCH_UP_NS, false);
 }
 
 bool index_wait(struct local_index *x)
 {
-    return wait_for(x, WAIT_NS);
+    return wait_for(x, WAIT_NS, true);
 }
 
 const char *index_uri(const struct local_index *x)

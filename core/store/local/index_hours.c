@@ -4,7 +4,8 @@
 #include "store/local/index_internal.h"
 #include "store/local/stats.h"
 
-#define QUIET_NS (30 * NS_PER_SEC)
+#define QUIET_NS  (30 * NS_PER_SEC)
+#define RECENT_NS (2 * INDEX_HOUR) /* hours before that get little more */
 
 struct made {
     struct local_index *x;
@@ -74,8 +75,9 @@ static int make_hour(struct local_index *x, int64_t hour)
 int index_hours(struct local_index *x)
 {
     int64_t hour;
-    int err = index_get(x, &hour, "SELECT hour FROM hour WHERE changed < ?1 LIMIT 1", "i",
-                        clock_wall_ns() - QUIET_NS);
+    int64_t now = clock_wall_ns();
+    int err = index_get(x, &hour, "SELECT hour FROM hour WHERE changed < ?1 OR hour < ?2 LIMIT 1",
+                        "ii", now - QUIET_NS, (now - RECENT_NS) / INDEX_HOUR);
     if (err == ERR_NOENT)
         return 0;
     if (err == ERR_OK)

@@ -29,6 +29,7 @@ struct local_index {
     uint64_t asked, answered; /* looks at the store: the last one wanted, the last one finished */
     bool complete;            /* figures are there of all spans, as of that look */
     bool stop;
+    unsigned patient; /* those who wait for that */
 
     sqlite3 *db;
     bool attached;

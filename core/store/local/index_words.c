@@ -160,26 +160,26 @@ static int put_later(struct local_index *x)
     return err < 0 ? err : count;
 }
 
-/* A table with words of spans that are gone. Returns 1 when there was one. */
+/* A table with words of spans that are gone: at once when all are, else after a while, since the
+ * store drops them in many small steps. Returns 1 when there was one. */
 static int make_anew(struct local_index *x, int64_t text_head)
 {
     int64_t segment;
     int64_t last;
-    int err = index_get(x, &segment,
-                        "SELECT id FROM segment WHERE gone > 0 AND made < ?1 ORDER BY id LIMIT 1",
-                        "i", clock_wall_ns() - AGAIN);
+    int err =
+        index_get(x, &segment,
+                  "SELECT id FROM segment WHERE gone > 0 AND (made < ?1 OR NOT EXISTS (SELECT 1"
+                  " FROM fact WHERE span > id * ?2 AND span <= (id + 1) * ?2)) LIMIT 1",
+                  "ii", clock_wall_ns() - AGAIN, INDEX_SEGMENT);
     if (err != ERR_OK)
         return err == ERR_NOENT ? 0 : err;
     int64_t begin = segment * INDEX_SEGMENT;
     int64_t end = begin + INDEX_SEGMENT < text_head ? begin + INDEX_SEGMENT : text_head;
     err = drop_table(x, segment);
     int count = err == ERR_OK ? put_range(x, segment, begin, end, INDEX_SEGMENT, &last) : err;
-    if (count == 0 && end == begin + INDEX_SEGMENT)
+    if (count == 0)
         count = drop_table(x, segment);
-    if (count < 0)
-        return count;
-    err = index_exec(x, "PRAGMA incremental_vacuum(1000)");
-    return err == ERR_OK ? 1 : err;
+    return count < 0 ? count : 1;
 }
 
 static int step(struct local_index *x)
@@ -205,7 +205,7 @@ int index_words(struct local_index *x)
     if (more != ERR_OK)
         return more;
     more = step(x);
-    int err = more < 0 ? more : index_exec(x, "COMMIT");
+    int err = more < 0 ? more : index_exec(x, "COMMIT; PRAGMA incremental_vacuum(256)");
     if (err != ERR_OK)
         (void)sqlite3_exec(x->db, "ROLLBACK", NULL, NULL, NULL);
     return err != ERR_OK ? err : more > 0;

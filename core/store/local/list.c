@@ -26,16 +26,17 @@ enum column {
     PROJECT,
     NAME,
     MODEL,
-    TAGS
+    TAGS,
+    ROW
 };
-static const char *const columns[2][TAGS + 1] = {
+static const char *const columns[2][ROW + 1] = {
     {"t.start_time", "iif(t.end_time > 0, t.end_time - t.start_time, NULL)", "t.cost",
      "iif(t.tokens_input IS NULL AND t.tokens_output IS NULL, NULL,"
      " coalesce(t.tokens_input, 0) + coalesce(t.tokens_output, 0))",
      "NULL", LOCAL_STATUS, "t.user_id", "t.session_id", "t.project_id", "t.name",
-     "coalesce(t.models, t.model)", "t.tags"},
+     "coalesce(t.models, t.model)", "t.tags", "t.row"},
     {"d.start_time", "d.duration", "d.cost", "d.tokens", "d.ttft", "d.status", "d.user_id",
-     "d.session_id", "d.project_id", "d.name", "d.models", "d.tags"}};
+     "d.session_id", "d.project_id", "d.name", "d.models", "d.tags", "d.trace"}};
 static const enum column keys[] = {[SORT_START] = START,
                                    [SORT_DURATION] = DURATION,
                                    [SORT_COST] = COST,
@@ -170,102 +171,133 @@ static void put_filters(struct query *q, const char *const *c, const struct stor
 }
 
 /* (start_time, row) behind those of the position, newest first. */
-static void put_behind(struct query *q, const char *start, const struct position *p)
+static void put_behind(struct query *q, const char *const *c, const struct position *p)
 {
     put(q, "(");
-    put(q, start);
-    put(q, ", t.row) < (");
+    put(q, c[START]);
+    put(q, ", ");
+    put(q, c[ROW]);
+    put(q, ") < (");
     put_int(q, p->start);
     put(q, ", ");
     put_int(q, p->row);
     put(q, ")");
 }
 
-/* Order by start alone: it is its own key. */
-static void put_by_start(struct query *q, const char *start, bool ascending,
+/* Behind a position of a list by start alone: it is its own key. */
+static void put_behind_start(struct query *q, const char *const *c, bool ascending,
+                             const struct position *p)
+{
+    put(q, " AND ");
+    if (!ascending) {
+        put_behind(q, c, p);
+        return;
+    }
+    put(q, c[START]);
+    put(q, " >= ");
+    put_int(q, p->start);
+    put(q, " AND (");
+    put(q, c[START]);
+    put(q, " > ");
+    put_int(q, p->start);
+    put(q, " OR ");
+    put(q, c[ROW]);
+    put(q, " < ");
+    put_int(q, p->row);
+    put(q, ")");
+}
+
+static void put_behind_key(struct query *q, const char *const *c, const char *key, bool ascending,
+                           const struct position *p)
+{
+    put(q, " AND ");
+    put(q, key);
+    put(q, ascending ? " >= " : " <= ");
+    put_figure(q, p->key);
+    put(q, " AND (");
+    put(q, key);
+    put(q, ascending ? " > " : " < ");
+    put_figure(q, p->key);
+    put(q, " OR ");
+    put_behind(q, c, p);
+    put(q, ")");
+}
+
+/* How one part of the list is sorted. */
+struct order {
+    enum stored_sort sort;
+    bool ascending;
+    bool unknown; /* those whose key is: newest first */
+};
+
+static void put_position(struct query *q, const char *const *c, struct order o,
                          const struct position *p)
 {
-    if (p->set && !ascending) {
-        put(q, " AND ");
-        put_behind(q, start, p);
-    } else if (p->set) {
-        put(q, " AND ");
-        put(q, start);
-        put(q, " >= ");
-        put_int(q, p->start);
-        put(q, " AND (");
-        put(q, start);
-        put(q, " > ");
-        put_int(q, p->start);
-        put(q, " OR t.row < ");
-        put_int(q, p->row);
-        put(q, ")");
-    }
-    put(q, " ORDER BY ");
-    put(q, start);
-    put(q, ascending ? " ASC, t.row DESC" : " DESC, t.row DESC");
-}
-
-static void put_by_key(struct query *q, const char *key, const char *start, bool ascending,
-                       const struct position *p)
-{
-    put(q, " AND ");
-    put(q, key);
-    put(q, " IS NOT NULL");
-    if (p->set) {
+    const char *key = c[keys[o.sort]];
+    if (o.sort != SORT_START) {
         put(q, " AND ");
         put(q, key);
-        put(q, ascending ? " >= " : " <= ");
-        put_figure(q, p->key);
-        put(q, " AND (");
-        put(q, key);
-        put(q, ascending ? " > " : " < ");
-        put_figure(q, p->key);
-        put(q, " OR ");
-        put_behind(q, start, p);
-        put(q, ")");
+        put(q, o.unknown ? " IS NULL" : " IS NOT NULL");
     }
-    put(q, " ORDER BY ");
-    put(q, key);
-    put(q, ascending ? " ASC, " : " DESC, ");
-    put(q, start);
-    put(q, " DESC, t.row DESC");
-}
-
-static void put_unknown(struct query *q, const char *key, const char *start,
-                        const struct position *p)
-{
-    put(q, " AND ");
-    put(q, key);
-    put(q, " IS NULL");
-    put_by_start(q, start, false, p);
-}
-
-/* One part of the list: those with a known key, or those without. */
-static void make_query(struct query *q, const struct stored_filter *f, bool indexed,
-                       const struct search *found, const struct position *p, bool unknown,
-                       size_t limit)
-{
-    const char *const *c = columns[indexed];
-    const char *key = c[keys[f->sort]];
-    put(q, "SELECT " LOCAL_TRACE_COLUMNS);
-    put(q, indexed ? ", d.calls, d.tokens_cache_read, d.ttft, " : ", NULL, NULL, NULL, ");
-    put(q, key);
-    /* With the index its tables lead; the trace is looked up by its row. */
-    put(q, !indexed ? " FROM main.trace t WHERE 1"
-           : found->few
-               ? " FROM ui.digest d NOT INDEXED CROSS JOIN main.trace t ON t.row = d.trace WHERE 1"
-               : " FROM ui.digest d CROSS JOIN main.trace t ON t.row = d.trace WHERE 1");
-    put_filters(q, c, f);
-    put(q, found->sql != NULL ? found->sql : "");
-    if (f->sort == SORT_START)
-        put_by_start(q, c[START], f->ascending, p);
-    else if (unknown)
-        put_unknown(q, key, c[START], p);
+    if (!p->set)
+        return;
+    if (o.sort == SORT_START || o.unknown)
+        put_behind_start(q, c, o.ascending && !o.unknown, p);
     else
-        put_by_key(q, key, c[START], f->ascending, p);
+        put_behind_key(q, c, key, o.ascending, p);
+}
+
+static void put_order(struct query *q, const char *const *c, const char *key, struct order o)
+{
+    bool by_start = o.sort == SORT_START || o.unknown;
+    put(q, " ORDER BY ");
+    put(q, by_start ? c[START] : key);
+    put(q, o.ascending && !o.unknown ? " ASC" : " DESC");
+    if (!by_start) {
+        put(q, ", ");
+        put(q, c[START]);
+        put(q, " DESC");
+    }
+    put(q, ", ");
+    put(q, c[ROW]);
+    put(q, " DESC");
+}
+
+/* Of the store itself, while there is no index. */
+static void make_direct(struct query *q, const struct stored_filter *f, struct order o,
+                        const struct position *p, size_t limit)
+{
+    const char *const *c = columns[0];
+    put(q, "SELECT " LOCAL_TRACE_COLUMNS ", NULL, NULL, NULL, ");
+    put(q, c[keys[o.sort]]);
+    put(q, " FROM main.trace t WHERE 1");
+    put_filters(q, c, f);
+    put_position(q, c, o, p);
+    put_order(q, c, c[keys[o.sort]], o);
     put(q, " LIMIT ");
     put_int(q, (int64_t)limit);
+}
+
+/* The page is chosen in the digest, whose rows are small, and only then looked up. */
+static void make_indexed(struct query *q, const struct stored_filter *f, const struct search *found,
+                         struct order o, const struct position *p, size_t limit)
+{
+    const char *const *c = columns[1];
+    const char *key = c[keys[o.sort]];
+    put(q, "SELECT " LOCAL_TRACE_COLUMNS ", d.calls, d.tokens_cache_read, d.ttft, d.key"
+           " FROM (SELECT d.trace, d.calls, d.tokens_cache_read, d.ttft, d.start_time, ");
+    put(q, key);
+    put(q, " AS key FROM ui.digest d");
+    put(q, found->few ? " NOT INDEXED WHERE 1" : " WHERE 1");
+    put_filters(q, c, f);
+    put(q, found->sql != NULL ? found->sql : "");
+    put_position(q, c, o, p);
+    put(q, " AND EXISTS (SELECT 1 FROM main.trace e WHERE e.row = d.trace)");
+    put_order(q, c, key, o);
+    put(q, " LIMIT ");
+    put_int(q, (int64_t)limit);
+    put(q, ") d CROSS JOIN main.trace t ON t.row = d.trace");
+    put_order(q, c, "d.key", o);
 }
 
 static sqlite3_stmt *prepare(struct backend_session *s, const struct query *q, int *err)
@@ -301,8 +333,12 @@ static int read_part(struct backend_session *s, struct page *page, bool unknown)
     int err;
     struct query q = {.err = ERR_OK};
     buf_init(&q.sql, 65536);
-    make_query(&q, page->filter, page->indexed, &page->found, &page->at, unknown,
-               page->filter->limit - page->given + 1);
+    const struct order o = {page->filter->sort, page->filter->ascending, unknown};
+    const size_t limit = page->filter->limit - page->given + 1;
+    if (page->indexed)
+        make_indexed(&q, page->filter, &page->found, o, &page->at, limit);
+    else
+        make_direct(&q, page->filter, o, &page->at, limit);
     sqlite3_stmt *st = prepare(s, &q, &err);
     while (st != NULL && err == ERR_OK && (err = local_step(s, st)) == 1) {
         page->more = page->given == page->filter->limit;

@@ -193,34 +193,34 @@ static void bind_traces(sqlite3_stmt *st, const struct stored_stats *q)
     sqlite3_bind_int64(st, 4, q->to == 0 ? INT64_MAX : q->to);
 }
 
-/* The calls of a group's traces. */
+#define CALLS_OF(condition)                                                                        \
+    "SELECT f.latency, f.ttft FROM ui.digest d CROSS JOIN ui.fact f ON f.trace = d.trace"          \
+    " AND f.call = 1" OF_TRACES " AND " condition
+
+/* Of the calls of a group's traces. */
 static int add_percentiles(struct answer *a, struct text key, struct stored_group *g)
 {
     int err;
-    bool users = a->q->group_by == GROUP_USER;
-    struct totals calls;
-    const char *sql = users ? "SELECT " TOTALS_FACT_COLUMNS " FROM ui.digest d CROSS JOIN ui.fact f"
-                              " ON f.trace = d.trace" OF_TRACES " AND d.user_id IS ?5 AND f.call"
-                            : "SELECT " TOTALS_FACT_COLUMNS " FROM ui.digest d CROSS JOIN ui.fact f"
-                              " ON f.trace = d.trace" OF_TRACES
-                              " AND d.session_id IS ?5 AND f.call";
+    const char *sql =
+        a->q->group_by == GROUP_USER ? CALLS_OF("d.user_id IS ?5") : CALLS_OF("d.session_id IS ?5");
     if (key.at != NULL) /* one that has a name is found by an index */
-        sql = users ? "SELECT " TOTALS_FACT_COLUMNS " FROM ui.digest d CROSS JOIN ui.fact f"
-                      " ON f.trace = d.trace" OF_TRACES " AND d.user_id = ?5 AND f.call"
-                    : "SELECT " TOTALS_FACT_COLUMNS " FROM ui.digest d CROSS JOIN ui.fact f"
-                      " ON f.trace = d.trace" OF_TRACES " AND d.session_id = ?5 AND f.call";
+        sql = a->q->group_by == GROUP_USER ? CALLS_OF("d.user_id = ?5")
+                                           : CALLS_OF("d.session_id = ?5");
+    struct histogram *times = calloc(2, sizeof(*times));
+    if (times == NULL)
+        return ERR_NOMEM;
     sqlite3_stmt *st = local_prepare(a->s, sql, &err);
-    if (st == NULL)
-        return err;
-    bind_traces(st, a->q);
-    local_bind_text(st, 5, key);
-    totals_init(&calls, false);
-    while ((err = local_step(a->s, st)) == 1 && (err = totals_add_fact(&calls, st)) == ERR_OK)
-        ;
-    sqlite3_finalize(st);
-    if (err == ERR_OK && calls.count > 0)
-        take_percentiles(g, &calls.items[0]->latency, &calls.items[0]->ttft);
-    totals_release(&calls);
+    if (st != NULL) {
+        bind_traces(st, a->q);
+        local_bind_text(st, 5, key);
+        while ((err = local_step(a->s, st)) == 1)
+            for (int i = 0; i < 2; i++)
+                if (sqlite3_column_type(st, i) != SQLITE_NULL)
+                    histogram_add(&times[i], sqlite3_column_double(st, i), 1);
+        sqlite3_finalize(st);
+        take_percentiles(g, &times[0], &times[1]);
+    }
+    free(times);
     return err;
 }
 
