@@ -2,18 +2,20 @@
 import {button, el, emptyState, errorState, icon, skeleton} from "./dom.js";
 import {count, plural} from "./format.js";
 import {href} from "./router.js";
+import {service} from "./shell.js";
 
 const SHORT = 20; // a list that ends within the window needs not say so
 
 function firstHelp() {
     const code = (text) => el("pre", {class: "code", tabindex: "0"}, text);
     const {origin} = location;
+    const own = service().read_only; // `llm-tracer ui`: it shows what was traced on this machine
     return emptyState(
         "No traces yet",
         el("p", {}, "Trace any program that calls an LLM, without changing a line of it:"),
         code("llm-trace python app.py"),
-        el("p", {}, "To send its traces to this service, give it the address and a key:"),
-        code(`export TRACER_URL=${origin}\nexport TRACER_API_KEY=project-NAME`),
+        !own && el("p", {}, "To send its traces here, give it the address and a key:"),
+        !own && code(`export TRACER_URL=${origin}\nexport TRACER_API_KEY=project-NAME`),
         el("p", {}, "New traces show here as soon as they begin; there is nothing to reload."),
     );
 }
