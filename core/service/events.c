@@ -64,7 +64,7 @@ static struct pending *pending_find(struct events *e, struct text project, struc
             unused = &e->pending[i];
     }
     if (unused == NULL) {
-        e->flooded = true;
+        e->flooded = true; /* the newest of them are found by a look, then */
         return NULL;
     }
     unused->hash = hash;
@@ -214,6 +214,8 @@ static int64_t next_time(const struct events *e, int64_t now)
             next = s->heard + HEARTBEAT_NS;
     if (e->streams != NULL && e->service->settings.backend->shared && e->asked_at + LOOK_NS < next)
         next = e->asked_at + LOOK_NS;
+    if (e->flooded && e->flood_due < next)
+        next = e->flood_due;
     return next < now + BURST_NS ? now + BURST_NS : next;
 }
 
@@ -240,8 +242,11 @@ static void *run(void *argument)
     while (!e->stopping) {
         const int64_t now = clock_boot_ns();
         const size_t count = take_due(e, now, due);
-        const bool flooded = e->flooded, listened = e->streams != NULL;
-        e->flooded = false;
+        const bool flooded = e->flooded && now >= e->flood_due, listened = e->streams != NULL;
+        if (flooded) {
+            e->flooded = false;
+            e->flood_due = now + FLOOD_NS;
+        }
         beat(e, now);
         pthread_mutex_unlock(&e->lock);
         for (size_t i = 0; i < count; i++)
@@ -251,9 +256,8 @@ static void *run(void *argument)
         if (listened && e->service->settings.backend->shared)
             events_look(e, now);
         pthread_mutex_lock(&e->lock);
-        /* A flood is looked at again when what is pending has become old. */
         if (!e->stopping)
-            wait_until(e, e->flooded ? now + INTERVAL_NS : next_time(e, now), now);
+            wait_until(e, next_time(e, now), now);
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;

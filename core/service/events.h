@@ -10,16 +10,17 @@
 
 #define STREAMS_MAX       128
 #define STREAMS_A_PROJECT 64
-#define STREAM_BYTES      ((size_t)256 * 1024) /* that wait for a reader; then it is dropped */
+#define STREAM_BYTES      ((size_t)512 * 1024) /* that wait for a reader; then it is dropped */
 #define EVENT_BYTES       ((size_t)32 * 1024)  /* of a trace; then without metadata and output */
 #define TOLD_MAX          256 /* traces of which is remembered what was told last */
-#define PENDING_MAX       256 /* traces that changed, and those that were told just now */
+#define PENDING_MAX       64  /* traces that changed, and those that were told just now */
 #define PENDING_SPANS     32  /* spans told of one burst; then the trace alone is */
 
 #define BURST_NS     (10 * NS_PER_MS)  /* what comes together is told together */
 #define INTERVAL_NS  (200 * NS_PER_MS) /* between two tellings of a trace */
 #define HEARTBEAT_NS (15 * NS_PER_SEC)
 #define RETRY_NS     NS_PER_SEC        /* after the store failed */
+#define FLOOD_NS     NS_PER_SEC        /* between two looks while more changes than pending holds */
 #define LOOK_NS      (300 * NS_PER_MS) /* whether another process changed something */
 #define LOOK_SLOW_NS (2 * NS_PER_SEC)  /* where only reading tells that */
 #define LOOK_TRACES  50
@@ -69,8 +70,9 @@ struct events {
     struct event_stream *streams;
     struct watch *watches;
     struct pending pending[PENDING_MAX];
-    bool flooded;     /* more traces changed than pending holds */
-    int64_t wakes_at; /* when the thread looks again */
+    bool flooded;      /* more traces changed than pending holds */
+    int64_t flood_due; /* when that is looked at */
+    int64_t wakes_at;  /* when the thread looks again */
     /* Of events_look.c, the thread's own: */
     int64_t asked_at;  /* for changes */
     int64_t looked_at; /* for what others did */

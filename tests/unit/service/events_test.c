@@ -8,6 +8,7 @@
 #include "service/events.h"
 
 #define WAIT_MS 20000
+#define SLOW    60 /* traces, which fit what is pending, but no stream */
 
 static struct event_wake wakes[4];
 
@@ -231,27 +232,27 @@ static void test_a_large_trace_is_told_without_its_contents(void **state)
 static void test_a_slow_reader_is_dropped(void **state)
 {
     static char output[EVENT_BYTES / 2];
-    static char ids[64][8];
-    struct stored_trace traces[64];
+    static char ids[SLOW][8];
+    struct stored_trace traces[SLOW];
     char piece[4096];
     ssize_t got;
     (void)state;
     memset(output, 'x', sizeof(output) - 1);
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < SLOW; i++) {
         snprintf(ids[i], sizeof(ids[i]), "t%d", i);
         traces[i] = make_trace("p", ids[i]);
         traces[i].output = text_of(output);
     }
     fake.traces = traces;
-    fake.trace_count = 64;
+    fake.trace_count = SLOW;
     struct event_stream *slow = open_stream("p", NULL, 0);
-    for (int i = 0; i < 64; i++)
+    for (int i = 0; i < SLOW; i++)
         tell_trace("p", ids[i]);
-    struct event_stream *quick = open_stream("p", "t63", 1);
-    tell_trace("p", "t63");
-    read_until(quick, "\"t63\"", 1); /* the last one has been read, then */
+    struct event_stream *quick = open_stream("p", "t59", 1);
+    tell_trace("p", "t59");
+    read_until(quick, "\"t59\"", 1); /* the last one has been read, then */
     for (int64_t start = clock_boot_ns();
-         fake.reads < 64 && clock_boot_ns() - start < WAIT_MS * NS_PER_MS;)
+         fake.reads < SLOW && clock_boot_ns() - start < WAIT_MS * NS_PER_MS;)
         nap();
     struct buf all;
     buf_init(&all, 1 << 24);
