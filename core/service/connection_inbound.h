@@ -19,6 +19,7 @@ enum inbound_step {
     INBOUND_HEAD,         /* the head is not looked at yet */
     INBOUND_BODY,         /* the body is kept */
     INBOUND_SWALLOW_BODY, /* the body is thrown away, since the answer is known */
+    INBOUND_READY,        /* it can go to the pool */
     INBOUND_WORKING,      /* a thread of the pool has it */
     INBOUND_ANSWERED      /* it can be sent */
 };
@@ -35,6 +36,7 @@ struct inbound {
     struct connection *slot;
     struct inbound *next; /* in a queue of the pool */
     enum inbound_step step;
+    int (*submit)(struct pool *, struct inbound *); /* where it goes when ready */
     const struct asset *asset;
     const char *version; /* "HTTP/1.1" */
     char *path;          /* owned; the query behind it is cut off and decoded in place */

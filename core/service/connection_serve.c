@@ -62,16 +62,26 @@ size_t serve_unescape(void *user, struct MHD_Connection *connection, char *text)
 }
 
 /* Hands it to the pool. The connection sleeps from before the pool has it. */
-static enum MHD_Result work(struct inbound *e, int (*submit)(struct pool *, struct inbound *))
+static enum MHD_Result work(struct inbound *e)
 {
     e->step = INBOUND_WORKING;
     connection_enter(e->slot, CONNECTION_WORK, 0, 0);
     MHD_suspend_connection(e->connection);
-    if (submit(e->service->pool, e) != ERR_OK) {
+    if (e->submit(e->service->pool, e) != ERR_OK) {
         request_fail(&e->r, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many requests wait; try again");
         e->r.retry_after = "1";
         inbound_resume(e);
     }
+    return MHD_YES;
+}
+
+/* Lets libmicrohttpd see that the request is processed now, and call again: suspended while it
+ * still means to read, it would read at the resume, and take a client that sent its end behind the
+ * request, but waits for the answer, for one that has left. */
+static enum MHD_Result submit(struct inbound *e, int (*to)(struct pool *, struct inbound *))
+{
+    e->submit = to;
+    e->step = INBOUND_READY;
     return MHD_YES;
 }
 
@@ -81,15 +91,15 @@ static enum MHD_Result process(struct inbound *e)
     if (e->asset != NULL || e->r.status != 0)
         return inbound_send(e);
     if (inbound_is_long(e))
-        return work(e, pool_prepare);
+        return submit(e, pool_prepare);
     inbound_prepare(e);
     if (e->r.status != 0)
         return inbound_send(e);
     switch (e->r.route->work) {
     case ROUTE_READ:
-        return work(e, pool_read);
+        return submit(e, pool_read);
     case ROUTE_WRITE:
-        return work(e, pool_write);
+        return submit(e, pool_write);
     case ROUTE_EVENTS:
         return inbound_send_stream(e);
     case ROUTE_NOW:
@@ -173,6 +183,8 @@ enum MHD_Result serve_request(void *user, struct MHD_Connection *connection, con
         return begin(e, method, version);
     if (e->step == INBOUND_ANSWERED)
         return inbound_send(e);
+    if (e->step == INBOUND_READY)
+        return work(e);
     if (e->step == INBOUND_WORKING)
         return MHD_YES;
     if (*len == 0)
