@@ -4,7 +4,7 @@ import {mkdirSync, writeFileSync} from "node:fs";
 import path from "node:path";
 import {eventually, openPage, startServer, theBrowser} from "./harness.mjs";
 import {shrink} from "./png.mjs";
-import {agent, busyDays} from "./seed_pictures.mjs";
+import {agent, busyDays, chat} from "./seed_pictures.mjs";
 import {spanId, traceId} from "./seed.mjs";
 
 const folder = process.argv[2];
@@ -26,6 +26,7 @@ const PAGES = [
     },
     {name: "overview", route: "#/overview?range=7d", ready: some(".tile")},
     {name: "sessions", route: "#/sessions", ready: some("main table tbody tr")},
+    {name: "session", route: "#/session/margaret-suppliers", ready: some("main h1")},
     {name: "users", route: "#/users", ready: some("main table tbody tr")},
     {name: "phone", route: "#/traces", ready: row, width: 360, height: 720},
 ];
@@ -33,7 +34,11 @@ const PAGES = [
 const server = await startServer();
 try {
     const now = Date.now();
-    await server.ingest([...busyDays(now), ...agent(AGENT, now - 4000)]);
+    await server.ingest([
+        ...busyDays(now),
+        ...chat(AGENT + 1, now - 18000),
+        ...agent(AGENT, now - 4000),
+    ]);
     for (const theme of ["light", "dark"])
         for (const {name, route, ready, width = 1280, height = 800} of PAGES) {
             const page = await openPage(server.base, route, {theme, width, height});

@@ -291,3 +291,38 @@ export function agent(n, end) {
         },
     ];
 }
+
+const TURNS = [
+    [
+        "We need 2,000 casings B7 before March. Who made the last ones?",
+        "The last 1,500 came from Nordform in June: 11.20 EUR a piece, delivered in 81 days.",
+    ],
+    [
+        "That was too slow. Were there complaints about the quality?",
+        "One: 14 pieces with scratches, replaced within a week. No other supplier of this part " +
+            "had fewer.",
+    ],
+];
+
+/** What was said before in the agent's session. */
+export function chat(n, end) {
+    return TURNS.flatMap(([prompt, answer], i) => {
+        const at = end - (TURNS.length - i) * 95000;
+        return [
+            ...trace(n + i, at, at + 2900, {
+                name: "support-chat",
+                tags: ["prod", "purchasing"],
+                user_id: "margaret",
+                session_id: "margaret-suppliers",
+            }),
+            ...call(n + i, n + i, null, at + 20, at + 2890, {
+                model: "gpt-4o",
+                prompt,
+                answer,
+                tokens: [410 + i * 160, 38],
+                cost: 0.0014,
+                ttft: 420,
+            }),
+        ];
+    });
+}
