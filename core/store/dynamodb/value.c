@@ -13,6 +13,9 @@
 #define DIGITS_MAX  38
 #define WHOLE       "_json" /* the member that holds a document which no map can */
 #define NUMBER_HIGH 1e120   /* a number may be up to 9.99e125 and down to 1e-130 */
+#define PLAIN_HIGH  1e30
+#define PLAIN_LOW   1e-40
+#define DIGITS      15
 #define NUMBER_LOW  1e-120
 
 void out_init(struct out *o)
@@ -60,11 +63,20 @@ void out_format(struct out *o, const char *format, ...)
 
 void out_number(struct out *o, double value)
 {
+    char text[96];
     if (!isfinite(value) || fabs(value) < NUMBER_LOW)
         value = 0;
     if (fabs(value) > NUMBER_HIGH)
         value = copysign(NUMBER_HIGH, value);
-    out_format(o, "%.15g", value);
+    snprintf(text, sizeof(text), "%.15g", value);
+    if (strchr(text, 'e') != NULL && fabs(value) > PLAIN_LOW && fabs(value) < PLAIN_HIGH) {
+        /* Not every server of DynamoDB's protocol can add up numbers with an exponent. */
+        int decimals = fabs(value) < 1 ? DIGITS - 1 - (int)floor(log10(fabs(value))) : 0;
+        size_t len = (size_t)snprintf(text, sizeof(text), "%.*f", decimals, value);
+        while (decimals > 0 && text[len - 1] == '0')
+            text[--len] = '\0';
+    }
+    out_text(o, text);
 }
 
 void out_s(struct out *o, struct text text)

@@ -37,6 +37,7 @@ static void round_release(struct round *r)
     for (size_t i = 0; i < r->group_count; i++) {
         dynamo_totals_release(&r->groups[i].totals);
         dynamo_trace_record_release(&r->groups[i].record);
+        free(r->groups[i].id);
     }
     for (size_t i = 0; i < r->plan_count; i++)
         dynamo_span_record_release(&r->plans[i].old);
@@ -59,12 +60,14 @@ static struct group *group_get(struct round *r, struct text project_id, struct t
     struct group *g = key.err == ERR_OK ? map_get(&r->by_trace, key.buf.data, key.buf.len) : NULL;
     if (g == NULL && key.err == ERR_OK) {
         g = &r->groups[r->group_count];
-        g->trace_id = trace_id;
+        g->id = strndup(trace_id.at, trace_id.len); /* it may be a record's, which is read anew */
+        g->trace_id = (struct text){g->id, trace_id.len};
         g->project_id = project_id;
-        if (map_set(&r->by_trace, key.buf.data, key.buf.len, g) == ERR_OK) {
+        if (g->id != NULL && map_set(&r->by_trace, key.buf.data, key.buf.len, g) == ERR_OK) {
             dynamo_totals_init(&g->totals);
             r->group_count++;
         } else {
+            free(g->id);
             g = NULL;
         }
     }

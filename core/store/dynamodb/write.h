@@ -26,6 +26,7 @@
 /* The writes to one trace by one project. */
 struct group {
     struct text project_id, trace_id;
+    char *id;                      /* what trace_id points to */
     struct stored_write *create;   /* or NULL */
     struct stored_write *complete; /* the first of them, or NULL */
     struct stored_trace completed; /* what they tell together */
