@@ -22,9 +22,9 @@ enum scan_kind {
 };
 
 struct scan_value {
-    enum scan_kind kind;
     const char *text; /* as it lies there; of a string with its quotes */
     size_t len;
+    enum scan_kind kind;
     /* It prints as it lies: on one line, by RFC 8259 to the letter, without escapes of NUL or of
      * half a surrogate pair and numbers beyond a double. Otherwise json_parse and json_print make
      * it so. */

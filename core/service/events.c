@@ -31,7 +31,7 @@ static void earlier(struct events *e, int64_t due)
 
 static bool is(const char *held, struct text text)
 {
-    return strlen(held) == text.len && memcmp(held, text.at, text.len) == 0;
+    return strlen(held) == text.len && (text.len == 0 || memcmp(held, text.at, text.len) == 0);
 }
 
 static bool is_watched(const struct events *e, struct text project, struct text trace)
@@ -71,7 +71,7 @@ static struct pending *pending_find(struct events *e, struct text project, struc
     unused->project = strndup(project.at, project.len);
     unused->trace = strndup(trace.at, trace.len);
     unused->due = now + BURST_NS;
-    buf_init(&unused->spans, PENDING_SPANS * 1024);
+    buf_init(&unused->spans, SPANS_BYTES);
     if (unused->project != NULL && unused->trace != NULL)
         return unused;
     pending_release(unused);
@@ -145,7 +145,7 @@ static size_t take_due(struct events *e, int64_t now, struct due *due)
             continue;
         }
         d->spans = p->spans;
-        buf_init(&p->spans, PENDING_SPANS * 1024);
+        buf_init(&p->spans, SPANS_BYTES);
         p->span_count = 0;
         p->changed = false;
         count++;

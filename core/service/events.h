@@ -15,6 +15,7 @@
 #define TOLD_MAX          256 /* traces of which is remembered what was told last */
 #define PENDING_MAX       64  /* traces that changed, and those that were told just now */
 #define PENDING_SPANS     32  /* spans told of one burst; then the trace alone is */
+#define SPANS_BYTES       ((size_t)32 * 1024) /* of their events */
 
 #define BURST_NS     (10 * NS_PER_MS)  /* what comes together is told together */
 #define INTERVAL_NS  (200 * NS_PER_MS) /* between two tellings of a trace */
