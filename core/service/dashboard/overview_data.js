@@ -89,8 +89,8 @@ export async function readOverview(range, signal) {
         ask("/api/stats", {group_by: "model"}),
         ask("/api/stats", {group_by: width === HOUR ? "hour,model" : "day,model", limit: 10000}),
         ask("/api/stats", {group_by: "user"}),
-        ask("/api/traces", {sort: "duration", limit: TOP}),
-        ask("/api/traces", {sort: "cost", limit: TOP}),
+        ask("/api/traces", {sort: "duration", limit: TOP, content: false}),
+        ask("/api/traces", {sort: "cost", limit: TOP, content: false}),
     ]);
     return {
         width,

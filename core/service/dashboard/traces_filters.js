@@ -72,15 +72,10 @@ export function linkQuery(state) {
     };
 }
 
-/** The same as parameters of GET /api/traces. */
+/** The same as parameters of GET /api/traces; without outputs, which may be long. */
 export function apiQuery(state) {
-    return {
-        ...state.filters,
-        sort: state.sort,
-        order: state.order,
-        from: state.range.from,
-        to: state.range.to,
-    };
+    const {filters, sort, order, range} = state;
+    return {...filters, sort, order, from: range.from, to: range.to, content: false};
 }
 
 export function isFiltered(state) {

@@ -96,10 +96,13 @@ test("a chart is read by keyboard and as a table", async (t) => {
     );
     expect.ok(await cost.locator(".tip").isVisible());
     expect.ok((await cost.locator("pattern").count()) >= 6, "columns have patterns");
-    const dashes = await chart(page, "Latency")
-        .locator("path.line")
-        .evaluateAll((l) => l.map((p) => getComputedStyle(p).strokeDasharray));
-    expect.equal(new Set(dashes).size, 2, "lines differ without colour: " + dashes);
+    for (const place of [".plot", ".legend"]) {
+        const dashes = await chart(page, "Latency")
+            .locator(`${place} path.line`)
+            .evaluateAll((l) => l.map((p) => getComputedStyle(p).strokeDasharray));
+        expect.equal(dashes.length, 2);
+        expect.equal(new Set(dashes).size, 2, `lines differ without colour: ${place} ${dashes}`);
+    }
     await cost.getByRole("button", {name: "Cost as a table"}).click();
     await cost.locator("tbody tr").first().waitFor();
     expect.ok((await cost.locator("tbody tr").count()) >= 19, "hours with calls");
