@@ -10,10 +10,10 @@
 struct api_state {
     struct arena arena;
     struct problems problems;
+    bool content; /* of GET /api/traces and of one trace: with what is large */
     union {
         struct stored_filter filter; /* of GET /api/traces */
         struct stored_stats stats;
-        bool content;         /* of GET /api/traces/{id} */
         struct text trace_id; /* of GET /api/events */
     };
     struct ingest_rejected *rejected; /* of POST /api/ingest; in the arena */

@@ -19,7 +19,8 @@ static const char *const orders[] = {"desc", "asc", NULL};
 struct printing {
     struct buf *out;
     size_t count;
-    int err; /* of printing, which is not the backend's */
+    int err;   /* of printing, which is not the backend's */
+    bool bare; /* traces without metadata and output, which may be large */
 };
 
 void api_list_prepare(struct request *r)
@@ -31,7 +32,9 @@ void api_list_prepare(struct request *r)
     struct problems *p = &state->problems;
     int64_t limit = LIMIT_USUAL;
     size_t status = sizeof(statuses), sort = SORT_START, order = 0;
+    state->content = true;
     f->project_id = r->project_id;
+    query_bool(r, p, "content", &state->content);
     query_int(r, p, "limit", 1, LIMIT_MAX, &limit);
     query_text(r, p, "cursor", CURSOR_CHARS, &f->cursor);
     query_text(r, p, "user_id", NAME_CHARS, &f->user_id);
@@ -57,10 +60,13 @@ void api_list_prepare(struct request *r)
 static int each_trace(void *user, const struct stored_trace *trace)
 {
     struct printing *p = user;
+    struct stored_trace shown = *trace;
+    if (p->bare)
+        shown.metadata = shown.output = (struct text){0};
     if (p->count++ > 0)
         p->err = buf_append_char(p->out, ',');
     if (p->err == ERR_OK)
-        p->err = print_trace(p->out, trace);
+        p->err = print_trace(p->out, &shown);
     return p->err;
 }
 
@@ -88,7 +94,7 @@ static int print_list_end(struct buf *out, const char *cursor, size_t count)
 void api_list(struct request *r, struct backend_session *session)
 {
     struct api_state *state = r->state;
-    struct printing p = {.out = &r->answer};
+    struct printing p = {.out = &r->answer, .bare = !state->content};
     char *cursor = NULL;
     p.err = buf_append_str(&r->answer, "{\"traces\":[");
     const int err = r->backend->list(session, &state->filter, each_trace, &p, &cursor);

@@ -220,6 +220,11 @@ static void test_list(void **state)
              a_trace_printed, new_trace_printed);
     assert_string_equal(call("GET", "/api/traces", NULL, NULL), expected);
     assert_int_equal(request.status, 200);
+    set_query("content", "false");
+    const char *said = call("GET", "/api/traces", NULL, NULL);
+    assert_said(said, "\"duration_ms\":1321,\"metadata\":null,\"tags\":[\"x\"]");
+    assert_said(said, "\"output\":null");
+    query[0] = NULL;
     fake.error = ERR_IO;
     call("GET", "/api/traces", NULL, NULL);
     assert_int_equal(request.status, 503);
