@@ -49,6 +49,18 @@ struct building {
     char word[WORD_MAX];
 };
 
+/* Of ASCII: the character of a word in lower case, or 0. */
+static const char folded[128] = {
+    ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6',
+    ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd',
+    ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j', ['K'] = 'k',
+    ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p', ['Q'] = 'q', ['R'] = 'r',
+    ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x', ['Y'] = 'y',
+    ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f',
+    ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm',
+    ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't',
+    ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y', ['z'] = 'z'};
+
 static void end_word(struct building *b)
 {
     if (b->len > 0 && b->result == 0)
@@ -73,24 +85,34 @@ static void feed(struct building *b, uint32_t c)
         end_word(b);
 }
 
-/* Bytes of base64 at `at`, looked at as far as it takes to call them encoded data. */
-static size_t blob_len(const unsigned char *at, const unsigned char *end)
+/* The word characters of ASCII from at on; where they end. */
+static const unsigned char *feed_ascii(struct building *b, const unsigned char *at,
+                                       const unsigned char *end)
 {
-    const unsigned char *p = at;
-    while (p < end &&
-           ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-            *p == '+' || *p == '/' || *p == '=' || *p == '-' || *p == '_'))
-        p++;
-    return (size_t)(p - at);
+    while (at < end && *at < 0x80 && folded[*at] != 0) {
+        if (b->len + 4 <= WORD_MAX)
+            b->word[b->len++] = folded[*at];
+        else
+            b->more = true;
+        at++;
+    }
+    return at;
 }
 
-/* An ASCII run begins here: skipped if it is encoded data; else *plain is where it ends. */
+static bool is_base64(unsigned char c)
+{
+    return c < 0x80 && (folded[c] != 0 || c == '+' || c == '/' || c == '=' || c == '-' || c == '_');
+}
+
+/* Where the encoded data that begins here ends; at: none does. *plain is where to look again. */
 static const unsigned char *after_blob(const unsigned char *at, const unsigned char *end,
                                        const unsigned char **plain)
 {
-    size_t len = blob_len(at, end);
-    *plain = at + len;
-    return len > WORDS_BLOB ? at + len : at;
+    const unsigned char *p = at;
+    while (p < end && is_base64(*p))
+        p++;
+    *plain = p + 1;
+    return p - at > WORDS_BLOB ? p : at;
 }
 
 static int hex_digit(unsigned char c)
@@ -132,20 +154,25 @@ static uint32_t unescape(const unsigned char *at, const unsigned char *end, size
 static void feed_range(struct building *b, const unsigned char *at, const unsigned char *end,
                        bool in_json)
 {
-    const unsigned char *plain = at;
+    const unsigned char *plain = at; /* until there no encoded data begins */
     while (at < end && b->result == 0) {
-        size_t len = 1;
-        uint32_t c = *at;
-        if (at >= plain) {
+        size_t len;
+        uint32_t c;
+        if (at >= plain && end - at > WORDS_BLOB && is_base64(*at)) {
             at = after_blob(at, end, &plain);
             if (at == end)
                 break;
-            c = *at;
         }
-        if (in_json && c == '\\')
-            c = unescape(at, end, &len);
-        else if (c >= 0x80)
-            c = word_decode(at, end, &len);
+        at = feed_ascii(b, at, end);
+        if (at == end)
+            break;
+        c = *at;
+        if (c < 0x80 && (c != '\\' || !in_json)) {
+            end_word(b);
+            at++;
+            continue;
+        }
+        c = c == '\\' ? unescape(at, end, &len) : word_decode(at, end, &len);
         feed(b, c);
         at += len;
     }

@@ -39,6 +39,7 @@ static int load_trace(struct backend_session *s, struct touched_trace *t)
         now->tokens_cache_read = sql_column_figure(st, 8);
         now->total_cost = sqlite3_column_double(st, 9);
         now->ttft_ms = sql_column_number(st, 10);
+        t->ended = now->end_time != 0;
         t->ttft_start = sqlite3_column_int64(st, 11);
         t->model_row = sqlite3_column_int64(st, 12);
         struct text *texts[] = {&now->project_id, &now->user_id, &now->session_id, &now->model,
@@ -96,6 +97,7 @@ static int load_span(struct backend_session *s, struct touched_span *span, int64
         *trace = sqlite3_column_int64(st, 0);
         now->start_time = sqlite3_column_int64(st, 1);
         now->end_time = sqlite3_column_int64(st, 2);
+        span->ended = now->end_time != 0;
         now->type = (enum span_type)sqlite3_column_int(st, 3);
         now->tokens_input = sql_column_figure(st, 4);
         now->tokens_output = sql_column_figure(st, 5);
@@ -198,6 +200,26 @@ static int store_trace(struct backend_session *s, struct touched_trace *t)
                    n->metadata, n->output);
 }
 
+/* What the search index has already, or may be reading just now, it has to read again. What was
+ * running it has left for later, but when that was too much. */
+static int tell_index(struct backend_session *s)
+{
+    const struct search_index *x = &s->b->index;
+    int err = ERR_OK;
+    for (struct touched_trace *t = s->batch.first_trace; t != NULL && err == ERR_OK; t = t->next)
+        if (!t->fresh && t->now.output.at != NULL && t->row <= x->claimed_trace &&
+            (t->ended || t->row <= x->forced_trace))
+            err = sql_run(s, SQL_AGAIN_PUT, "iii", (int64_t)0, t->row, t->row);
+    for (struct touched_span *span = s->batch.first_span; span != NULL && err == ERR_OK;
+         span = span->next)
+        if (!span->fresh && span->changed && span->row <= x->claimed_span &&
+            (span->ended || span->row <= x->forced_span))
+            err = sql_run(s, SQL_AGAIN_PUT, "iii", (int64_t)1, span->row, span->trace->row);
+    if (err == ERR_OK && x->again_done > s->b->again_deleted)
+        err = sql_run(s, SQL_AGAIN_DELETE, "i", x->again_done);
+    return err;
+}
+
 static int store_index(struct backend_session *s)
 {
     int64_t traces;
@@ -227,6 +249,8 @@ static int store_changes(struct backend_session *s)
         err = rollup_store(s);
     if (err == ERR_OK)
         err = store_index(s);
+    if (err == ERR_OK)
+        err = tell_index(s);
     if (err == ERR_OK)
         err = sql_run(s, SQL_META_SET, "iiii", b->meta.next_trace, b->meta.next_span,
                       b->meta.indexed_trace, b->meta.indexed_span);
@@ -287,6 +311,8 @@ static void follow_commit(struct backend_session *s)
             follow_trace(s->b, t);
     pthread_rwlock_unlock(&s->b->memory_lock);
     s->b->meta = s->batch.meta;
+    s->b->again_deleted = s->b->index.again_done;
+    search_index_wake(&s->b->index);
 }
 
 int batch_begin(struct backend_session *s)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store/sqlite/search.h"
+#include "store/sqlite/sqlite.h"
 #include "store/words.h"
 #include "json/scan.h"
 
@@ -113,6 +113,7 @@ static bool fits(const struct stored_filter *f, const struct stored_trace *t, st
 
 struct page {
     struct backend_session *s;
+    struct search *search; /* NULL: no words are asked for */
     const struct stored_filter *filter;
     stored_trace_fn *each;
     void *user;
@@ -121,7 +122,14 @@ struct page {
     struct shelf_place last;
 };
 
-/* 0, or what `each` or the store says. */
+/* 1, 0, ERR_AGAIN, an error. */
+static int has_words(struct page *p, int64_t row)
+{
+    int err = p->search == NULL ? 1 : search_has(p->search, row);
+    return err == 1 && p->search != NULL ? search_confirm(p->search, row) : err;
+}
+
+/* 0, or what `each` or the store says; ERR_AGAIN: of the search. */
 static int look_at(struct page *p, const struct shelf_place *place)
 {
     int err;
@@ -135,7 +143,8 @@ static int look_at(struct page *p, const struct shelf_place *place)
         struct text models;
         err = 0;
         read_trace_row(st, &t, &models);
-        if (fits(p->filter, &t, models)) {
+        if (fits(p->filter, &t, models) && (err = has_words(p, place->row)) == 1) {
+            err = 0;
             p->more = p->given == p->limit;
             if (!p->more) {
                 p->given++;
@@ -148,27 +157,53 @@ static int look_at(struct page *p, const struct shelf_place *place)
     return err;
 }
 
+/* From here on only what the search has found is looked at. */
+static int narrow(struct page *p, struct shelf_query *q)
+{
+    int err = p->search == NULL ? ERR_OK : search_complete(p->search);
+    if (err == ERR_OK && p->search != NULL) {
+        q->among = p->search->bits;
+        q->among_rows = p->search->rows;
+    }
+    return err;
+}
+
+static int look_at_all(struct page *p, struct shelf_query *q, const struct shelf_place *places,
+                       size_t count)
+{
+    int err = ERR_OK;
+    for (size_t i = 0; i < count && err == ERR_OK && !p->more; i++) {
+        err = look_at(p, &places[i]);
+        if (err != ERR_AGAIN || p->search == NULL || q->among != NULL) {
+            q->has_after = true;
+            q->after = places[i];
+        }
+    }
+    return err;
+}
+
 static int read_page(struct page *p, struct shelf_query *q)
 {
     struct backend *b = p->s->b;
     size_t round = p->limit + 1;
+    bool left = true;
+    int err = ERR_OK;
     struct shelf_place *places = malloc(ROUND_MAX * sizeof(*places));
     if (places == NULL)
         return ERR_NOMEM;
-    int err = ERR_OK;
-    for (size_t count = round; err == ERR_OK && count == round && !p->more;) {
+    while (err == ERR_OK && left && !p->more) {
         pthread_rwlock_rdlock(&b->memory_lock);
-        count = (size_t)shelf_choose(&b->shelf, q, places, round);
+        size_t count = (size_t)shelf_choose(&b->shelf, q, places, round);
         pthread_rwlock_unlock(&b->memory_lock);
-        for (size_t i = 0; i < count && err == ERR_OK && !p->more; i++)
-            err = look_at(p, &places[i]);
-        if (count == round) {
-            q->has_after = true;
-            q->after = places[count - 1];
-            if (round < ROUND_MAX && (round *= 4) > ROUND_MAX)
-                round = ROUND_MAX;
-            count = round;
+        left = count == round;
+        bool narrowed = q->among != NULL;
+        err = look_at_all(p, q, places, count);
+        if (err == ERR_AGAIN && p->search != NULL && !narrowed) {
+            err = narrow(p, q);
+            left = true;
         }
+        if (round < ROUND_MAX && (round *= 4) > ROUND_MAX)
+            round = ROUND_MAX;
     }
     free(places);
     return err;
@@ -188,18 +223,19 @@ int sqlite_list(struct backend_session *s, const struct stored_filter *f, stored
                         .limit = f->limit < 1          ? 1
                                  : f->limit > PAGE_MAX ? PAGE_MAX
                                                        : f->limit};
-    struct search_hits hits = {NULL, 0};
+    struct search search = {.s = NULL};
     struct words_query words;
     int err = ERR_OK;
     words_query_init(&words, f->q);
     if (words.count > 0) {
-        err = search_find(s, &words, &hits);
-        q.among = hits.bits;
-        q.among_rows = hits.rows;
+        page.search = &search;
+        err = search_begin(&search, s, f->project_id, &words);
+        if (err == ERR_OK && search.complete)
+            err = narrow(&page, &q);
     }
     if (err == ERR_OK)
         err = read_page(&page, &q);
-    search_hits_release(&hits);
+    search_end(&search);
     if (err == ERR_OK && page.more && (*next_cursor = print_cursor(&q, &page.last)) == NULL)
         err = ERR_NOMEM;
     return err;

@@ -213,7 +213,19 @@ static int open_store(struct backend_session *s)
         err = ids_open(s, IDS_OF_TRACES);
     if (err == ERR_OK)
         err = ids_open(s, IDS_OF_SPANS);
+    if (err == ERR_OK)
+        err = search_open(s);
     return err;
+}
+
+static int start_index(struct backend *b)
+{
+    struct backend_session *s;
+    int err = sqlite_session_new(b, true, &s);
+    if (err != ERR_OK)
+        return err;
+    err = search_index_open(&b->index, s);
+    return err == ERR_OK ? search_index_start(&b->index) : err;
 }
 
 int sqlite_open(struct backend **out, const struct backend_settings *settings, char **notice)
@@ -246,6 +258,8 @@ int sqlite_open(struct backend **out, const struct backend_settings *settings, c
     }
     sqlite_session_free(s);
     if (err == ERR_OK)
+        err = start_index(b);
+    if (err == ERR_OK)
         *out = b;
     else
         sqlite_close(b);
@@ -256,6 +270,7 @@ void sqlite_close(struct backend *b)
 {
     if (b == NULL)
         return;
+    search_index_stop(&b->index);
     if (b->lock >= 0)
         close(b->lock);
     shelf_release(&b->shelf);
@@ -276,6 +291,8 @@ int sqlite_session_new(struct backend *b, bool writer, struct backend_session **
     s->b = b;
     s->writer = writer;
     int err = connect_file(s);
+    if (err == ERR_OK)
+        err = search_attach(s);
     if (err == ERR_OK)
         err = set_up_session(s);
     if (err == ERR_OK)

@@ -35,6 +35,11 @@ static const char *const migrations[] = {
     " last_row INTEGER NOT NULL);"
     "CREATE TABLE id_chunk(row INTEGER PRIMARY KEY, entries BLOB NOT NULL);"
 
+    /* What was changed after the search index had it; kind 0: a trace, 1: a span */
+    "CREATE TABLE again("
+    " seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, row INTEGER NOT NULL,"
+    " trace INTEGER NOT NULL);"
+
     /* Traces that are gone, whose spans are to go. */
     "CREATE TABLE doomed("
     " trace INTEGER PRIMARY KEY, start_time INTEGER NOT NULL, project_id TEXT NOT NULL,"
@@ -81,8 +86,19 @@ int sql_migrate(struct backend_session *s, int version)
     "traces, spans, calls, errors, tokens_input, tokens_output, tokens_cache_read, told_input,"    \
     " told_output, told_cache_read, first_time, last_time, cost, latency, ttft"
 
+/* What is indexed: row, end, trace, project, words. A span without its trace is being purged. */
+#define SPAN_WORDS                                                                                 \
+    "s.row, s.end_time, s.trace, coalesce(t.project_id, ''), s.name, s.model, s.error, s.input,"   \
+    " s.output FROM main.span s LEFT JOIN main.trace t ON t.row = s.trace"
+#define TRACE_WORDS                                                                                \
+    "row, end_time, row, project_id, name, user_id, session_id, output FROM main.trace"
+/* What is looked at without the index. */
+#define SPAN_LOOK  "trace, name, model, error, input, output FROM main.span"
+#define TRACE_LOOK "row, name, user_id, session_id, output FROM main.trace"
+
 const char *const sql_text[SQL_COUNT] = {
-    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    /* Not IMMEDIATE, which would lock the search index too: nobody else writes this file. */
+    [SQL_BEGIN_WRITE] = "BEGIN",
     [SQL_COMMIT] = "COMMIT",
     [SQL_META_GET] = "SELECT next_trace, next_span, indexed_trace, indexed_span, seed FROM meta",
     [SQL_META_SET] = "UPDATE meta SET next_trace = ?1, next_span = ?2, indexed_trace = ?3,"
@@ -139,8 +155,50 @@ const char *const sql_text[SQL_COUNT] = {
         "SELECT trace, start_time, project_id, user_id, session_id FROM doomed LIMIT 1",
     [SQL_DOOMED_DELETE] = "DELETE FROM doomed WHERE trace = ?1",
 
-    [SQL_SPAN_WORDS] = "SELECT trace, name, model, error, input, output FROM span WHERE row > ?1",
-    [SQL_TRACE_WORDS] = "SELECT row, name, user_id, session_id, output FROM trace WHERE row > ?1",
+    [SQL_AGAIN_PUT] = "INSERT INTO again(kind, row, trace) VALUES(?1, ?2, ?3)",
+    [SQL_AGAIN_DELETE] = "DELETE FROM again WHERE seq <= ?1",
+    [SQL_AGAIN_NEXT] =
+        "SELECT seq, kind, row, trace FROM main.again WHERE seq > ?1 ORDER BY seq LIMIT 256",
+
+    [SQL_ABOUT_GET] = "SELECT trace_done, span_done, again_done, forced_trace, forced_span,"
+                      " documents FROM search.about",
+    [SQL_ABOUT_SET] = "UPDATE search.about SET trace_done = ?1, span_done = ?2, again_done = ?3,"
+                      " forced_trace = ?4, forced_span = ?5, documents = ?6",
+    [SQL_PARTS] = "SELECT id, first_trace, last_trace FROM search.part ORDER BY id DESC",
+    [SQL_PART_LAST] = "SELECT id, documents, begun FROM search.part ORDER BY id DESC LIMIT 1",
+    [SQL_PART_PUT] = "INSERT INTO search.part(first_trace, last_trace, documents, begun)"
+                     " VALUES(9223372036854775807, 0, 0, ?1)",
+    [SQL_PART_ADD] = "UPDATE search.part SET documents = documents + ?2,"
+                     " first_trace = min(first_trace, ?3), last_trace = max(last_trace, ?4)"
+                     " WHERE id = ?1",
+    [SQL_PART_DELETE] = "DELETE FROM search.part WHERE id = ?1",
+    [SQL_LATER_PUT] = "INSERT OR IGNORE INTO search.later VALUES(?1, ?2)",
+    [SQL_LATER_DELETE] = "DELETE FROM search.later WHERE kind = ?1 AND row = ?2",
+    [SQL_LATER_COUNT] = "SELECT count(*) FROM search.later WHERE kind = ?1",
+    [SQL_LATER_FIRST] = "SELECT row FROM search.later WHERE kind = ?1 ORDER BY row LIMIT ?2",
+    [SQL_LATER_SPANS_ENDED] =
+        "SELECT l.row FROM search.later l LEFT JOIN main.span s ON s.row = l.row"
+        " WHERE l.kind = ?1 AND coalesce(s.end_time, 1) != 0 LIMIT ?2",
+    [SQL_LATER_TRACES_ENDED] =
+        "SELECT l.row FROM search.later l LEFT JOIN main.trace t ON t.row = l.row"
+        " WHERE l.kind = ?1 AND coalesce(t.end_time, 1) != 0 LIMIT ?2",
+    [SQL_RESTATED_PUT] = "INSERT OR IGNORE INTO search.restated VALUES(?1)",
+    [SQL_RESTATED_GET] = "SELECT 1 FROM search.restated WHERE trace = ?1",
+
+    [SQL_SEARCH_SPANS] = "SELECT " SPAN_WORDS " WHERE s.row > ?1 ORDER BY s.row LIMIT ?2",
+    [SQL_SEARCH_TRACES] = "SELECT " TRACE_WORDS " WHERE row > ?1 ORDER BY row LIMIT ?2",
+    [SQL_SEARCH_SPAN] = "SELECT " SPAN_WORDS " WHERE s.row = ?1",
+    [SQL_SEARCH_TRACE] = "SELECT " TRACE_WORDS " WHERE row = ?1",
+    [SQL_LOOK_SPANS] = "SELECT " SPAN_LOOK " WHERE row > ?1",
+    [SQL_LOOK_TRACES] = "SELECT " TRACE_LOOK " WHERE row > ?1",
+    [SQL_LOOK_SPANS_LATER] = "SELECT " SPAN_LOOK " WHERE row IN (SELECT row FROM search.later"
+                             " WHERE kind = 1 UNION SELECT row FROM main.again WHERE kind = 1"
+                             " AND seq > ?1)",
+    [SQL_LOOK_TRACES_LATER] = "SELECT " TRACE_LOOK " WHERE row IN (SELECT row FROM search.later"
+                              " WHERE kind = 0 UNION SELECT row FROM main.again WHERE kind = 0"
+                              " AND seq > ?1)",
+    [SQL_LOOK_SPANS_OF] = "SELECT " SPAN_LOOK " WHERE trace = ?1",
+    [SQL_LOOK_TRACE] = "SELECT " TRACE_LOOK " WHERE row = ?1",
 
     [SQL_TRACE_HASHES] = "SELECT row, hash FROM trace WHERE row > ?1",
     [SQL_SPAN_HASHES] = "SELECT row, hash FROM span WHERE row > ?1",

@@ -1,79 +1,258 @@
-/* Which traces have the words of a query: out of the index, and of what is not in it yet by looking
- * at each span. */
+/* Queries: out of the index, and of what is not in it yet by looking at each document. A word that
+ * is everywhere is not looked up everywhere: what the filters and the order bring first is asked
+ * for by itself then. */
 #include "store/sqlite/search.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void search_hits_release(struct search_hits *hits)
+#include "base/buf.h"
+#include "store/sqlite/sqlite.h"
+
+enum { HITS_AT_ONCE = 20000, PROBES = 1000 };
+
+static void hit(struct search *q, int64_t row)
 {
-    free(hits->bits);
-    memset(hits, 0, sizeof(*hits));
+    if (row >= 0 && (size_t)row < q->rows)
+        q->bits[(size_t)row / 64] |= UINT64_C(1) << ((size_t)row % 64);
 }
 
-static void hit(struct search_hits *hits, int64_t row)
+static bool is_hit(const struct search *q, int64_t row)
 {
-    if (row >= 0 && (size_t)row < hits->rows)
-        hits->bits[(size_t)row / 64] |= UINT64_C(1) << ((size_t)row % 64);
+    return row >= 0 && (size_t)row < q->rows &&
+           (q->bits[(size_t)row / 64] >> ((size_t)row % 64) & 1) != 0;
 }
 
-bool search_is_hit(const struct search_hits *hits, int64_t row)
+/* ---- Without the index */
+
+static bool span_has_words(const struct search *q, sqlite3_stmt *st)
 {
-    return row >= 0 && (size_t)row < hits->rows &&
-           (hits->bits[(size_t)row / 64] >> ((size_t)row % 64) & 1) != 0;
+    struct stored_span span = {
+        .name = sql_column_text(st, 1),
+        .model = sql_column_text(st, 2),
+        .error = sql_column_text(st, 3),
+        .input_data = sql_column_text(st, 4),
+        .output_data = sql_column_text(st, 5),
+    };
+    return words_in_span(&q->words, &span);
 }
 
-static int look_at_spans(struct backend_session *s, const struct words_query *q, int64_t after,
-                         struct search_hits *hits)
+static bool trace_has_words(const struct search *q, sqlite3_stmt *st)
+{
+    struct stored_trace t = {
+        .name = sql_column_text(st, 1),
+        .user_id = sql_column_text(st, 2),
+        .session_id = sql_column_text(st, 3),
+        .output = sql_column_text(st, 4),
+    };
+    return words_in_trace(&q->words, &t);
+}
+
+static int look_at(struct search *q, enum sql which, int64_t argument,
+                   bool (*has_words)(const struct search *q, sqlite3_stmt *st))
 {
     int err;
-    sqlite3_stmt *st = sql_use(s, SQL_SPAN_WORDS, &err);
+    sqlite3_stmt *st = sql_use(q->s, which, &err);
     if (st == NULL)
         return err;
-    sql_bind(st, "i", after);
-    while ((err = sql_step(s, st)) == 1) {
-        struct stored_span span = {
-            .name = sql_column_text(st, 1),
-            .model = sql_column_text(st, 2),
-            .error = sql_column_text(st, 3),
-            .input_data = sql_column_text(st, 4),
-            .output_data = sql_column_text(st, 5),
-        };
-        if (!search_is_hit(hits, sqlite3_column_int64(st, 0)) && words_in_span(q, &span))
-            hit(hits, sqlite3_column_int64(st, 0));
+    sql_bind(st, "i", argument);
+    while ((err = sql_step(q->s, st)) == 1) {
+        int64_t trace = sqlite3_column_int64(st, 0);
+        if (!is_hit(q, trace) && has_words(q, st))
+            hit(q, trace);
     }
     return err;
 }
 
-static int look_at_traces(struct backend_session *s, const struct words_query *q, int64_t after,
-                          struct search_hits *hits)
+static int look_at_unindexed(struct search *q)
 {
     int err;
-    sqlite3_stmt *st = sql_use(s, SQL_TRACE_WORDS, &err);
+    int64_t traces = 0;
+    int64_t spans = 0;
+    int64_t again = 0;
+    sqlite3_stmt *st = sql_use(q->s, SQL_ABOUT_GET, &err);
     if (st == NULL)
         return err;
-    sql_bind(st, "i", after);
-    while ((err = sql_step(s, st)) == 1) {
-        struct stored_trace t = {
-            .name = sql_column_text(st, 1),
-            .user_id = sql_column_text(st, 2),
-            .session_id = sql_column_text(st, 3),
-            .output = sql_column_text(st, 4),
-        };
-        if (words_in_trace(q, &t))
-            hit(hits, sqlite3_column_int64(st, 0));
+    if ((err = sql_step(q->s, st)) == 1) {
+        traces = sqlite3_column_int64(st, 0);
+        spans = sqlite3_column_int64(st, 1);
+        again = sqlite3_column_int64(st, 2);
     }
+    sqlite3_reset(st);
+    if (err >= 0)
+        err = look_at(q, SQL_LOOK_TRACES, traces, trace_has_words);
+    if (err == ERR_OK)
+        err = look_at(q, SQL_LOOK_TRACES_LATER, again, trace_has_words);
+    if (err == ERR_OK)
+        err = look_at(q, SQL_LOOK_SPANS, spans, span_has_words);
+    if (err == ERR_OK)
+        err = look_at(q, SQL_LOOK_SPANS_LATER, again, span_has_words);
     return err;
 }
 
-int search_find(struct backend_session *s, const struct words_query *q, struct search_hits *hits)
+int search_confirm(struct search *q, int64_t trace)
 {
-    pthread_rwlock_rdlock(&s->b->memory_lock);
-    hits->rows = s->b->shelf.count * SHELF_CHUNK;
-    pthread_rwlock_unlock(&s->b->memory_lock);
-    hits->bits = calloc(hits->rows / 64 + 1, sizeof(*hits->bits));
-    if (hits->bits == NULL)
+    int err;
+    struct search alone = *q;
+    sqlite3_stmt *st = sql_use(q->s, SQL_RESTATED_GET, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "i", trace);
+    err = sql_step(q->s, st);
+    sqlite3_reset(st);
+    if (err != 1)
+        return err < 0 ? err : 1;
+    alone.rows = (size_t)trace + 1;
+    alone.bits = calloc(alone.rows / 64 + 1, sizeof(*alone.bits));
+    if (alone.bits == NULL)
         return ERR_NOMEM;
-    int err = look_at_traces(s, q, 0, hits);
-    return err == ERR_OK ? look_at_spans(s, q, 0, hits) : err;
+    err = look_at(&alone, SQL_LOOK_TRACE, trace, trace_has_words);
+    if (err == ERR_OK)
+        err = look_at(&alone, SQL_LOOK_SPANS_OF, trace, span_has_words);
+    if (err == ERR_OK)
+        err = is_hit(&alone, trace);
+    free(alone.bits);
+    return err;
+}
+
+/* ---- With it */
+
+/* The words, each in quotes, so that none is syntax. (None has a quote in it.) */
+static int make_match(struct search *q, struct text project_id)
+{
+    char term[SEARCH_TERM_MAX];
+    struct buf match;
+    buf_init(&match, 4096);
+    int err = ERR_OK;
+    if (project_id.at != NULL) {
+        (void)search_project_term(project_id, term);
+        err = buf_printf(&match, "\"%s\" ", term);
+    }
+    for (size_t i = 0; i < q->words.count && err == ERR_OK; i++)
+        err = buf_printf(&match, "\"%.*s\" ", (int)q->words.lengths[i], q->words.words[i]);
+    q->match = buf_take(&match);
+    buf_release(&match);
+    return err == ERR_OK && q->match == NULL ? ERR_NOMEM : err;
+}
+
+static int read_parts(struct search *q)
+{
+    int err;
+    sqlite3_stmt *st = sql_use(q->s, SQL_PARTS, &err);
+    if (st == NULL)
+        return err;
+    while ((err = sql_step(q->s, st)) == 1) {
+        struct search_part *parts = realloc(q->parts, (q->part_count + 1) * sizeof(*parts));
+        if (parts == NULL) {
+            sqlite3_reset(st);
+            return ERR_NOMEM;
+        }
+        q->parts = parts;
+        q->parts[q->part_count++] = (struct search_part){
+            .id = sqlite3_column_int64(st, 0),
+            .first_trace = sqlite3_column_int64(st, 1),
+            .last_trace = sqlite3_column_int64(st, 2),
+        };
+    }
+    return err;
+}
+
+static int prepare(struct search *q, const char *format, int64_t part, sqlite3_stmt **out)
+{
+    char sql[160];
+    snprintf(sql, sizeof(sql), format, part, part);
+    if (sqlite3_prepare_v2(q->s->db, sql, -1, out, NULL) != SQLITE_OK)
+        return sql_failed(q->s, "prepare a search");
+    sql_bind(*out, "t", text_of(q->match));
+    return ERR_OK;
+}
+
+/* Takes what the index has, at most `most` documents. */
+static int take_hits(struct search *q, size_t most)
+{
+    size_t taken = 0;
+    int err = ERR_OK;
+    for (size_t i = 0; i < q->part_count && err == ERR_OK && taken < most; i++) {
+        sqlite3_stmt *st = NULL;
+        err = prepare(q,
+                      "SELECT rowid FROM search.words_%" PRId64 " WHERE words_%" PRId64
+                      " MATCH ?1 ORDER BY rowid DESC",
+                      q->parts[i].id, &st);
+        while (err == ERR_OK && taken < most && (err = sql_step(q->s, st)) == 1) {
+            hit(q, sqlite3_column_int64(st, 0) >> 24);
+            taken++;
+            err = ERR_OK;
+        }
+        sqlite3_finalize(st);
+    }
+    q->complete = taken < most;
+    return err;
+}
+
+int search_begin(struct search *q, struct backend_session *s, struct text project_id,
+                 const struct words_query *words)
+{
+    struct sql_meta meta;
+    *q = (struct search){.s = s, .words = *words, .probes = PROBES};
+    /* The store as it is now, then the index, which may be further: nothing is in neither. */
+    int err = sql_exec(s, "BEGIN");
+    if (err == ERR_OK)
+        err = sql_meta_read(s, &meta);
+    if (err != ERR_OK)
+        return err;
+    q->rows = (size_t)meta.next_trace;
+    q->bits = calloc(q->rows / 64 + 1, sizeof(*q->bits));
+    if (q->bits == NULL)
+        return ERR_NOMEM;
+    err = make_match(q, project_id);
+    if (err == ERR_OK)
+        err = look_at_unindexed(q);
+    if (err == ERR_OK)
+        err = read_parts(q);
+    return err == ERR_OK ? take_hits(q, HITS_AT_ONCE) : err;
+}
+
+void search_end(struct search *q)
+{
+    for (size_t i = 0; i < q->part_count; i++)
+        sqlite3_finalize(q->parts[i].probe);
+    free(q->parts);
+    free(q->bits);
+    free(q->match);
+    if (q->s != NULL && !sqlite3_get_autocommit(q->s->db))
+        (void)sqlite3_exec(q->s->db, "COMMIT", NULL, NULL, NULL);
+    memset(q, 0, sizeof(*q));
+}
+
+int search_complete(struct search *q)
+{
+    return q->complete ? ERR_OK : take_hits(q, SIZE_MAX);
+}
+
+int search_has(struct search *q, int64_t trace)
+{
+    if (q->complete || is_hit(q, trace))
+        return is_hit(q, trace);
+    if (q->probes-- <= 0)
+        return ERR_AGAIN;
+    int err = ERR_OK;
+    for (size_t i = 0; i < q->part_count && err == ERR_OK; i++) {
+        struct search_part *part = &q->parts[i];
+        if (trace < part->first_trace || trace > part->last_trace)
+            continue;
+        if (part->probe == NULL)
+            err = prepare(q,
+                          "SELECT 1 FROM search.words_%" PRId64 " WHERE words_%" PRId64
+                          " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT 1",
+                          part->id, &part->probe);
+        if (err != ERR_OK)
+            break;
+        sqlite3_bind_int64(part->probe, 2, trace << 24);
+        sqlite3_bind_int64(part->probe, 3, (trace + 1) << 24);
+        err = sql_step(q->s, part->probe);
+        sqlite3_reset(part->probe);
+    }
+    return err;
 }

@@ -1,19 +1,88 @@
-/* Full-text search of the service's SQLite store. */
+/* Full-text search of the service's SQLite store.
+ *
+ * The index is a file of its own, service-search.db, which a thread fills behind the writes; it may
+ * be deleted at any time and is made anew then. Documents are spans, and traces by themselves
+ * (words.h); one that changes after it was indexed is indexed once more, and its trace is noted as
+ * restated: what is found of it is looked at before it is believed. What runs is left for later,
+ * when it has ended. Documents are never deleted one by one: they lie in parts, FTS5 tables of some
+ * hundred thousand documents or a day, and a part whose traces are all gone goes as a whole. */
 #ifndef TRACER_STORE_SQLITE_SEARCH_H
 #define TRACER_STORE_SQLITE_SEARCH_H
 
-#include "store/sqlite/sqlite.h"
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/backend.h"
 #include "store/words.h"
 
-/* A bit a trace, by row. Zero value: empty. */
-struct search_hits {
-    uint64_t *bits;
-    size_t rows;
-};
-void search_hits_release(struct search_hits *hits);
-bool search_is_hit(const struct search_hits *hits, int64_t row);
+#define SEARCH_PART_DOCUMENTS 262144
+#define SEARCH_LATER_MAX      4000 /* what has not ended is indexed as it is beyond that */
 
-/* Every trace that has all the words, of all projects. */
-int search_find(struct backend_session *s, const struct words_query *q, struct search_hits *hits);
+struct backend_session;
+
+/* ---- search_file.c: the file, and how words become its terms */
+
+/* Makes the file of s->b if it is missing, of another store or damaged, and connects s to it. */
+int search_open(struct backend_session *s);
+/* Connects a session to the file that search_open made. */
+int search_attach(struct backend_session *s);
+/* The term that every document of a project has; no text has it. */
+#define SEARCH_TERM_MAX 24
+size_t search_project_term(struct text project_id, char *out);
+
+/* ---- search_index.c: the thread */
+
+struct search_index {
+    struct backend_session *session; /* the thread's own */
+    pthread_t thread;
+    bool running; /* the thread was started */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop, work;
+    /* What a writer has to know, under the backend's `writing`: rows up to claimed_* may have been
+     * looked at, those up to forced_* even if they were running; changes up to again_done are in
+     * the index. */
+    int64_t claimed_trace, claimed_span, forced_trace, forced_span, again_done;
+};
+int search_index_open(struct search_index *x, struct backend_session *session);
+int search_index_start(struct search_index *x);
+void search_index_stop(struct search_index *x);
+/* Tells it that something was committed. */
+void search_index_wake(struct search_index *x);
+/* One batch. 1: there may be more to do, 0: all is indexed. For the thread, and for tests that have
+ * not started it. */
+int search_index_step(struct search_index *x);
+
+/* ---- search.c: queries */
+
+struct search_part {
+    int64_t id, first_trace, last_trace;
+    struct sqlite3_stmt *probe;
+};
+
+struct search {
+    struct backend_session *s;
+    struct words_query words;
+    char *match;    /* the query in the index's terms */
+    uint64_t *bits; /* a bit a trace found, by row */
+    size_t rows;
+    bool complete; /* bits has every trace */
+    struct search_part *parts;
+    size_t part_count;
+    int probes; /* left */
+};
+
+/* Begins a query, in a read transaction of the session that lasts until search_end. */
+int search_begin(struct search *q, struct backend_session *s, struct text project_id,
+                 const struct words_query *words);
+void search_end(struct search *q);
+/* Whether the trace has the words: 1, 0. ERR_AGAIN: that was asked too often; search_complete, then
+ * `bits` says. */
+int search_has(struct search *q, int64_t trace);
+int search_complete(struct search *q);
+/* Whether what was found of the trace is still so. */
+int search_confirm(struct search *q, int64_t trace);
 
 #endif

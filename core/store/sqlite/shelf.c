@@ -79,6 +79,18 @@ const struct shelf_entry *shelf_get(const struct shelf *s, int64_t row)
     return e->status == 0 ? NULL : e;
 }
 
+bool shelf_any(const struct shelf *s, int64_t first, int64_t last)
+{
+    for (int64_t row = first; row <= last && (size_t)row / SHELF_CHUNK < s->count;) {
+        const struct shelf_chunk *chunk = s->chunks[(size_t)row / SHELF_CHUNK];
+        if (chunk == NULL || chunk->live == 0)
+            row = (row / SHELF_CHUNK + 1) * SHELF_CHUNK;
+        else if (chunk->entries[(size_t)row++ % SHELF_CHUNK].status != 0)
+            return true;
+    }
+    return false;
+}
+
 uint32_t shelf_hash(struct text t)
 {
     if (t.at == NULL)

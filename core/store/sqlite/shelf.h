@@ -53,6 +53,9 @@ void shelf_remove(struct shelf *s, int64_t row);
 /* NULL: no such row. */
 const struct shelf_entry *shelf_get(const struct shelf *s, int64_t row);
 
+/* Whether there is any row of these. */
+bool shelf_any(const struct shelf *s, int64_t first, int64_t last);
+
 uint32_t shelf_hash(struct text t); /* 0 for an absent one, never for another */
 uint64_t shelf_tag_bits(struct text tag);
 /* Of all tags of a JSON array. */

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "store/backend.h"
 #include "store/sqlite/ids.h"
+#include "store/sqlite/search.h"
 #include "store/sqlite/shelf.h"
 
 #define SERVICE_APPLICATION_ID 0x6c6c6d73 /* "llms" */
@@ -30,6 +31,7 @@ enum sql {
     SQL_TRACE_UPDATE,
     SQL_TRACE_BY_ROW,
     SQL_TRACE_SHELF,
+    SQL_TRACE_DELETE,
     SQL_SPAN_ID,
     SQL_SPAN_STATE,
     SQL_SPAN_INSERT,
@@ -37,14 +39,39 @@ enum sql {
     SQL_SPAN_BY_ROW,
     SQL_SPANS_OF_TRACE,
     SQL_SPANS_OF_TRACE_BARE,
-    SQL_TRACE_DELETE,
     SQL_SPANS_DOOMED,
     SQL_SPAN_DELETE,
     SQL_DOOMED_INSERT,
     SQL_DOOMED_FIRST,
     SQL_DOOMED_DELETE,
-    SQL_SPAN_WORDS,
-    SQL_TRACE_WORDS,
+    SQL_AGAIN_PUT,
+    SQL_AGAIN_DELETE,
+    SQL_AGAIN_NEXT,
+    SQL_ABOUT_GET,
+    SQL_ABOUT_SET,
+    SQL_PARTS,
+    SQL_PART_LAST,
+    SQL_PART_PUT,
+    SQL_PART_ADD,
+    SQL_PART_DELETE,
+    SQL_LATER_PUT,
+    SQL_LATER_DELETE,
+    SQL_LATER_COUNT,
+    SQL_LATER_FIRST,
+    SQL_LATER_SPANS_ENDED,
+    SQL_LATER_TRACES_ENDED,
+    SQL_RESTATED_PUT,
+    SQL_RESTATED_GET,
+    SQL_SEARCH_SPANS,
+    SQL_SEARCH_TRACES,
+    SQL_SEARCH_SPAN,
+    SQL_SEARCH_TRACE,
+    SQL_LOOK_SPANS,
+    SQL_LOOK_TRACES,
+    SQL_LOOK_SPANS_LATER,
+    SQL_LOOK_TRACES_LATER,
+    SQL_LOOK_SPANS_OF,
+    SQL_LOOK_TRACE,
     SQL_TRACE_HASHES,
     SQL_SPAN_HASHES,
     SQL_TRACE_IN_RANGE,
@@ -80,6 +107,8 @@ struct backend {
     struct shelf shelf;
     struct ids ids[2]; /* by enum ids_kind */
     uint64_t hash_seed;
+    struct search_index index;
+    int64_t again_deleted; /* under writing */
 };
 
 /* Memory that is given up all at once. */
@@ -97,6 +126,7 @@ struct touched_trace {
     int64_t row;
     uint64_t hash;
     bool fresh, changed;
+    bool ended; /* in the file */
     struct touched_trace *next;
     struct stored_trace now; /* of one that was there: metadata and output only if replaced */
     struct text own_error;   /* metadata.error */
@@ -110,6 +140,7 @@ struct touched_span {
     int64_t row;
     uint64_t hash;
     bool fresh, changed;
+    bool ended; /* in the file */
     struct touched_span *next;
     struct touched_trace *trace;
     struct stored_span now; /* of one that was there: contents only if replaced */
