@@ -230,11 +230,16 @@ function command(url, headers, body) {
     return `${[...lines, `  --data-raw ${shellQuote(body)}`].join(" \\\n")}\n`;
 }
 
+/** Whether the span is a call of an API that is known here. */
+export function hasCurl(span) {
+    return Object.hasOwn(APIS, spanFacts(span).api ?? "");
+}
+
 /** {text, notes} of a captured call; null for a span that is none. The command is always made
  *  anew, never a copy; notes say what is not in it. */
 export function curlOf(span) {
+    if (!hasCurl(span)) return null;
     const facts = spanFacts(span);
-    if (facts.api === null || !Object.hasOwn(APIS, facts.api)) return null;
     const notes = new Set();
     const api = APIS[facts.api];
     const body = printed(bodyOf(span, facts, api, notes));

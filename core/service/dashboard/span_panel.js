@@ -5,7 +5,7 @@ import {get, segment} from "./api.js";
 import {cost, count, duration} from "./format.js";
 import {showConversation} from "./conversation.js";
 import {shown, textBlock} from "./conversation_text.js";
-import {curlOf} from "./curl.js";
+import {curlOf, hasCurl} from "./curl.js";
 import {jsonView} from "./json_view.js";
 import {detailsView} from "./span_details.js";
 import {durationOf, ratesOf, spanFacts, spanStatus} from "./span_facts.js";
@@ -16,16 +16,21 @@ function linkButton() {
     return copyButton("Copy link", () => location.href);
 }
 
+async function copyCurl(span) {
+    const {text, notes} = curlOf(span);
+    try {
+        await navigator.clipboard.writeText(text);
+        announce(["Copied: the request, made anew from what was captured; put the key into $API_KEY", ...notes].join("; "));
+    } catch {
+        announce("The browser did not allow to copy", "error");
+    }
+}
+
 function curlButton(span) {
-    const made = spanFacts(span).api === null ? null : curlOf(span);
-    if (made === null) return null;
-    const button = copyButton("Copy as curl", () => {
-        const {text, notes} = curlOf(span);
-        setTimeout(() => announce(["Copied: the request made anew, with the key in $API_KEY", ...notes].join("; ")), 0);
-        return text;
-    });
-    button.title = ["An approximation: made anew from what was captured", ...made.notes].join("; ");
-    return button;
+    if (!hasCurl(span)) return null;
+    const title = "As a curl command that can be tried again, an approximation: made anew from what was captured";
+    return el("button", {type: "button", class: "button small", title, onclick: () => copyCurl(span)},
+              icon("copy"), "Copy as curl");
 }
 
 function figure(name, value) {
@@ -50,6 +55,10 @@ function errorView(span) {
     const type = spanFacts(span).error_type;
     return el("div", {class: "span-error"}, el("strong", {}, icon("error"), " Error", type ? ` · ${shown(type)}` : ""),
               textBlock(String(span.error), {first: 1500}));
+}
+
+function said(span) {
+    return JSON.stringify([span.end_time, span.error, span.output_data, span.input_data === null]);
 }
 
 let chosenTab = "content"; // stays while one goes from span to span
@@ -79,6 +88,7 @@ export class SpanPanel {
         this.#loading = loading;
         const known = this.#context(id).node?.span ?? null;
         if (!quiet) {
+            this.#span = null;
             this.#showHead(known);
             replace(this.body, skeleton(5));
             this.body.scrollTop = 0;
@@ -87,20 +97,24 @@ export class SpanPanel {
             const {span} = await get(`/api/spans/${segment(id)}`, {}, {signal: loading.controller.signal});
             if (this.#loading === loading) this.#show(span, quiet);
         } catch (error) {
-            if (error.name === "AbortError" || this.#loading !== loading || quiet) return;
+            if (error.name === "AbortError" || this.#loading !== loading || (quiet && this.#span !== null)) return;
             replace(this.body, errorState(error, () => this.load(id)));
         }
     }
 
+    // What has not changed stays as it is, with all that the reader opened in it.
     #show(span, quiet) {
         const {scrollTop} = this.body;
+        const same = quiet && chosenTab !== "details" && this.#span !== null && said(this.#span) === said(span);
         this.#span = span;
-        this.#showHead(span);
+        this.#showHead(span, quiet);
+        if (same) return;
         this.#showTab(chosenTab);
         this.body.scrollTop = quiet ? scrollTop : 0;
     }
 
-    #showHead(span) {
+    #showHead(span, quiet = false) {
+        const focused = quiet ? this.head.contains(document.activeElement) && document.activeElement.id : null;
         const close = el("button", {type: "button", class: "button quiet", "aria-label": "Close the span",
                                     title: "Close (esc)", onclick: () => this.#onClose()}, icon("close"));
         if (span === null) {
@@ -115,6 +129,7 @@ export class SpanPanel {
                    facts.model === null ? null : el("span", {class: "cut model"}, shown(facts.model)),
                    el("span", {class: "span-actions"}, curlButton(span), linkButton())),
                 figuresView(span, facts), errorView(span), this.#tabs());
+        if (focused) document.getElementById(focused)?.focus();
     }
 
     #tabs() {

@@ -40,7 +40,7 @@ class TracePage {
         this.side = el("aside", {class: "trace-side", "aria-label": "Chosen span", hidden: true});
         this.left = el("div", {class: "trace-left"}, this.tools.element, this.tree.element);
         this.split = el("div", {class: "trace-split"}, this.left, splitter(this.side, () => this.split), this.side);
-        this.#follow = debounce((id) => { if (!this.side.hidden) this.#open(id); }, 120);
+        this.#follow = debounce((id) => { if (!this.side.hidden) this.#open(id, {scroll: false}); }, 120);
         this.source = new TraceSource(this.#id, request.signal, (data) => this.#show(data));
     }
 
@@ -105,11 +105,11 @@ class TracePage {
         return {node: this.#data?.tree.byId.get(id) ?? null, spans: this.#data?.spans ?? []};
     }
 
-    #open(id, {focus = false, keep = false} = {}) {
+    #open(id, {focus = false, keep = false, scroll = true} = {}) {
         const same = this.#chosen === id && this.panel.spanId === id;
         this.#chosen = id;
         this.#closedByHand = false;
-        this.tree.select(id);
+        this.tree.select(id, {scroll});
         if (!same) this.panel.load(id);
         this.#place();
         if (focus && !NARROW.matches) this.panel.body.focus({preventScroll: true});

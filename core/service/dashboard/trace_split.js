@@ -33,7 +33,7 @@ export function splitter(side, split) {
         bar.setAttribute("aria-valuenow", String(Math.round(value)));
         return value;
     };
-    set(remembered() ?? 46);
+    set(remembered() ?? 44);
     const move = (event) => {
         const box = split().getBoundingClientRect();
         remember(set((box.right - event.clientX) / box.width * 100));

@@ -64,6 +64,7 @@ export function treeTools(tree, data) {
         tree.closeBelow(tree.hides ? Infinity : 1);
     });
     const update = () => {
+        toggle.hidden = !tree.hides && !data()?.nodes.some((node) => node.depth > 1);
         toggle.textContent = tree.hides ? "Expand" : "Collapse";
         if (data() === null) return;
         const {total} = data();

@@ -7,7 +7,7 @@ import {numberOf} from "./span_facts.js";
 import {barOf, clampView, fitView, panView, placeOf, tickLabel, ticksOf, zoomView} from "./waterfall_scale.js";
 
 const percent = (share) => `${(share * 100).toFixed(4)}%`;
-const TICK_WIDTH = 62; // px, at least
+const TICK_WIDTH = 54; // px, at least
 
 /** Fills a row's time cell. now: ms since the trace's start, where running bars end. */
 export function drawBar(cell, node, {view, start, now}) {
@@ -125,7 +125,7 @@ export class TimeAxis {
 
     /** Draws the ticks; gives the properties by which rows draw their lines. */
     draw(width) {
-        const ticks = ticksOf(this.view, Math.max(3, Math.floor(width / TICK_WIDTH)));
+        const ticks = ticksOf(this.view, Math.max(3, Math.round(width / TICK_WIDTH)));
         const step = ticks.length > 1 ? ticks[1] - ticks[0] : this.view.to - this.view.from;
         replace(this.ticks, ticks.map((time) => ({time, at: placeOf(this.view, time)})).filter(({at}) => at < 0.97)
             .map(({time, at}) => el("span", {class: "axis-tick", style: {left: percent(at)}}, tickLabel(time, step))));

@@ -199,6 +199,7 @@ test("copied as curl and as a link, neither has the key", async (t) => {
     await page.getByRole("button", {name: "Copy as curl"}).click();
     const copied = () => page.evaluate(() => navigator.clipboard.readText());
     await eventually(async () => (await copied()).startsWith("curl"), "it is copied");
+    await page.locator(".toast", {hasText: "made anew"}).waitFor();
     const text = await copied();
     for (const said of ["'https://api.anthropic.com/v1/messages'", "\"x-api-key: $API_KEY\"", "anthropic-version",
                         "\"max_tokens\": 1024", "\"input_schema\"", "\"system\": \"You are a careful"])

@@ -94,7 +94,7 @@ test("a tree in order of time, with sums counted once", () => {
 test("self time leaves out children, overlapping ones once, outlying ones where they overlap", () => {
     const tree = trees.buildTree([
         span("a", null, 0, 100), span("b", "a", 10, 40), span("c", "a", 30, 50), span("d", "a", 90, 130),
-        span("e", "a", -20, 5), span("f", "a", 60, null)]);
+        span("e", "a", -20, 5), span("f", "a", 60, null), span("g", "a", 35, 38)]);
     assert.equal(tree.byId.get("a").self, 100 - 5 - 40 - 40); // 0-5, 10-50, 60-100
     assert.equal(tree.byId.get("b").self, 30);
     assert.equal(tree.byId.get("f").self, null);
