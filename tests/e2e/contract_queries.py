@@ -128,7 +128,9 @@ class Queries:
             self.assertEqual([t["trace_id"] for t in c.all(q=f"word{i}one")], [trace])
             self.assertEqual([t["trace_id"] for t in c.all(q=f"word{i}two")], [trace])
             c.complete_span(span, output_data={"text": f"word{i}three"})
-            self.assertEqual([t["trace_id"] for t in c.all(q=f"word{i}three word{i}one")], [trace])
+            self.assertEqual([t["trace_id"] for t in c.all(q=f"word{i}three word{i}two")], [trace])
+            c.complete_trace(trace, output=f"word{i}four")
+            self.assertEqual([t["trace_id"] for t in c.all(q=f"word{i}one word{i}four")], [trace])
 
     def test_sort(self):
         self.fill()

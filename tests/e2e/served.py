@@ -7,7 +7,7 @@ import serving
 
 
 class Served:
-    refused = ()
+    refused = []  # what it refused of one who sends by the rules would be missed
 
     def __init__(self, server, projects):
         self.server = server
