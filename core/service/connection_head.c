@@ -158,7 +158,7 @@ static void answer_options(struct inbound *e)
 static bool find_route(struct inbound *e, const char *method)
 {
     struct route_match match;
-    route_find(service_routes, method, e->path, &match);
+    server_route_find(service_routes, method, e->path, &match);
     memcpy(e->allow_text, match.methods, sizeof(e->allow_text));
     memcpy(e->ids, match.ids, sizeof(e->ids));
     for (size_t i = 0; i < REQUEST_IDS_MAX; i++)

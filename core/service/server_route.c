@@ -76,8 +76,8 @@ static void add_method(struct route_match *match, const char *method)
         strncat(match->methods, ", HEAD", room - strlen(match->methods));
 }
 
-void route_find(const struct route *table, const char *method, const char *path,
-                struct route_match *match)
+void server_route_find(const struct route *table, const char *method, const char *path,
+                       struct route_match *match)
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     struct route_match tried = {0};

@@ -19,7 +19,7 @@ struct route_match {
 
 /* Finds the route in the table (ended by a method of NULL) for a path as it was sent. HEAD is
  * served as GET. A segment for {} is 1..STORED_ID_MAX bytes when decoded, none of them NUL. */
-void route_find(const struct route *table, const char *method, const char *path,
-                struct route_match *match);
+void server_route_find(const struct route *table, const char *method, const char *path,
+                       struct route_match *match);
 
 #endif

@@ -18,7 +18,7 @@ static struct route_match find(const char *method, const char *path)
 {
     struct route_match match;
     memset(&match, 0xa5, sizeof(match));
-    route_find(table, method, path, &match);
+    server_route_find(table, method, path, &match);
     return match;
 }
 
