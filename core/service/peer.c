@@ -151,14 +151,31 @@ static int by_table(const struct pair *p, uid_t *user)
     return err;
 }
 
-static int find(int fd, bool mapped, uid_t *user)
+/* How the kernel is asked. */
+typedef int find_fn(const struct pair *p, uid_t *user);
+
+static int by_either(const struct pair *p, uid_t *user)
+{
+    int err = by_netlink(p, user);
+    return err == ERR_IO ? by_table(p, user) : err;
+}
+
+static int find(int fd, find_fn *ask_for, uid_t *user)
 {
     struct pair p;
-    int err = get_pair(fd, mapped, &p);
+    int err = get_pair(fd, false, &p);
     if (err != ERR_OK)
         return err;
-    err = by_netlink(&p, user);
-    return err == ERR_IO ? by_table(&p, user) : err;
+    err = ask_for(&p, user);
+    if (err != ERR_NOENT || p.family != AF_INET)
+        return err;
+    err = get_pair(fd, true, &p);
+    return err == ERR_OK ? ask_for(&p, user) : err;
+}
+
+int peer_user_by_table(int fd, uid_t *user)
+{
+    return find(fd, by_table, user);
 }
 
 int peer_user(int fd, uid_t *user)
@@ -175,8 +192,7 @@ int peer_user(int fd, uid_t *user)
         *user = credentials.uid;
         return ERR_OK;
     }
-    int err = find(fd, false, user);
-    return err == ERR_NOENT && here.ss_family == AF_INET ? find(fd, true, user) : err;
+    return find(fd, by_either, user);
 }
 
 bool peer_is_own(int fd)
