@@ -101,7 +101,9 @@ static const unsigned char *feed_ascii(struct building *b, const unsigned char *
 
 static bool is_base64(unsigned char c)
 {
-    return c < 0x80 && (folded[c] != 0 || c == '+' || c == '/' || c == '=' || c == '-' || c == '_');
+    static const uint64_t set[4] = {/* + - / 0-9 = */ UINT64_C(0x23ffa80000000000),
+                                    /* A-Z _ a-z */ UINT64_C(0x07fffffe87fffffe)};
+    return (set[c >> 6] >> (c & 63) & 1) != 0;
 }
 
 /* Where the encoded data that begins here ends; at: none does. *plain is where to look again. */

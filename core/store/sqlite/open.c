@@ -11,7 +11,8 @@
 #include "store/sqlite/sqlite.h"
 #include "store/store.h"
 
-#define BUSY_MS         10000
+#define LOG_PAGES       2000 /* of 8 KB */
+#define LOG_PAGES_MAX   16000
 #define CHECK_BYTES_MAX ((int64_t)16 << 20) /* a file up to this is checked whole at each start */
 
 static int connect_file(struct backend_session *s)
@@ -23,7 +24,7 @@ static int connect_file(struct backend_session *s)
     if (code != SQLITE_OK)
         return sql_failed(s, "open it");
     (void)sqlite3_extended_result_codes(s->db, 1);
-    (void)sqlite3_busy_timeout(s->db, BUSY_MS);
+    (void)sqlite3_busy_timeout(s->db, SQL_BUSY_MS);
     return ERR_OK;
 }
 
@@ -98,13 +99,30 @@ static int set_up(struct backend_session *s, int64_t version)
     return err;
 }
 
+/* The log is copied into the file from time to time; readers that follow each other without a gap
+ * would let it grow: then it waits for those who read just now. */
+static int bound_log(void *user, sqlite3 *db, const char *name, int pages)
+{
+    (void)user;
+    if (pages >= LOG_PAGES_MAX)
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+    else if (pages >= LOG_PAGES)
+        (void)sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    return SQLITE_OK;
+}
+
 /* synchronous FULL: what was acknowledged is there after a power cut too. */
 static int set_up_session(struct backend_session *s)
 {
-    return sql_exec(s, s->writer ? "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 2000;"
-                                   "PRAGMA journal_size_limit = 67108864;"
-                                   "PRAGMA cache_size = -16384; PRAGMA secure_delete = FAST"
-                                 : "PRAGMA query_only = ON; PRAGMA cache_size = -2048");
+    int err = sql_exec(s, s->writer ? "PRAGMA synchronous = FULL; PRAGMA main.cache_size = -16384;"
+                                      "PRAGMA search.cache_size = -1024;"
+                                      "PRAGMA journal_size_limit = 67108864;"
+                                      "PRAGMA secure_delete = FAST"
+                                    : "PRAGMA query_only = ON; PRAGMA main.cache_size = -2048;"
+                                      "PRAGMA search.cache_size = -1024");
+    if (s->writer)
+        (void)sqlite3_wal_hook(s->db, bound_log, NULL);
+    return err;
 }
 
 int sql_meta_read(struct backend_session *s, struct sql_meta *out)
@@ -221,10 +239,16 @@ static int open_store(struct backend_session *s)
 static int start_index(struct backend *b)
 {
     struct backend_session *s;
-    int err = sqlite_session_new(b, true, &s);
+    int err = sqlite_session_new(b, false, &s);
     if (err != ERR_OK)
         return err;
-    err = search_index_open(&b->index, s);
+    err = sql_exec(s, "PRAGMA query_only = OFF; PRAGMA search.cache_size = -8192;"
+                      "PRAGMA search.journal_size_limit = 16777216;"
+                      "PRAGMA search.secure_delete = FAST");
+    if (err == ERR_OK)
+        err = search_index_open(&b->index, s);
+    else
+        sqlite_session_free(s);
     return err == ERR_OK ? search_index_start(&b->index) : err;
 }
 

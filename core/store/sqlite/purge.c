@@ -2,7 +2,7 @@
  * are many, in the next steps: nobody sees them any more. */
 #include "store/sqlite/rollup.h"
 
-enum { SPANS_A_STEP = 500, TRACES_A_STEP = 100 };
+enum { SPANS_A_STEP = 500, TRACES_A_STEP = 100, FREE_PAGES_MIN = 1024 };
 
 struct step {
     struct backend_session *s;
@@ -145,11 +145,55 @@ static int doom_traces(struct step *step, int64_t older_than)
     return err;
 }
 
-/* What is left to do when nothing is too old any more. */
+/* Gives room back to the file system, some pages a step, when a quarter of the file is free. 1: it
+ * did; 0: there is nothing to do. */
+static int shrink(struct backend_session *s)
+{
+    int err;
+    int64_t unused = 0;
+    int64_t pages = 0;
+    sqlite3_stmt *st = sql_use(s, SQL_FREE_PAGES, &err);
+    if (st == NULL)
+        return err;
+    if ((err = sql_step(s, st)) == 1) {
+        unused = sqlite3_column_int64(st, 0);
+        pages = sqlite3_column_int64(st, 1);
+    }
+    sqlite3_reset(st);
+    if (err < 0 || unused < FREE_PAGES_MIN || unused < pages / 4)
+        return err < 0 ? err : 0;
+    st = sql_use(s, SQL_VACUUM_STEP, &err);
+    while (st != NULL && (err = sql_step(s, st)) == 1)
+        ;
+    return err < 0 ? err : 1;
+}
+
+/* What is left to do when nothing is too old any more. Returns how much was done. */
 static int tidy(struct backend_session *s)
 {
-    int err = ids_drop(s, IDS_OF_TRACES);
-    return err < 0 ? err : ids_drop(s, IDS_OF_SPANS);
+    int traces = ids_drop(s, IDS_OF_TRACES);
+    int spans = traces < 0 ? traces : ids_drop(s, IDS_OF_SPANS);
+    int shrunk = spans < 0 ? spans : shrink(s);
+    return shrunk < 0 ? shrunk : traces + spans + shrunk;
+}
+
+/* The log goes when nothing happens: what it has is in the file. */
+static void empty_log(struct backend_session *s)
+{
+    (void)sqlite3_busy_timeout(s->db, 50);
+    (void)sqlite3_wal_checkpoint_v2(s->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    (void)sqlite3_busy_timeout(s->db, SQL_BUSY_MS);
+}
+
+static int run_step(struct step *step, int64_t older_than)
+{
+    int done = 0;
+    int err = finish_doomed(step);
+    if (err == ERR_OK && step->spans < SPANS_A_STEP)
+        err = doom_traces(step, older_than);
+    if (err == ERR_OK && step->count == 0 && step->spans == 0)
+        done = tidy(step->s);
+    return err != ERR_OK ? err : done < 0 ? done : step->spans + (int)step->count + done;
 }
 
 int sqlite_purge(struct backend_session *s, int64_t older_than)
@@ -159,19 +203,16 @@ int sqlite_purge(struct backend_session *s, int64_t older_than)
         return sql_error(s, ERR_UNSUPPORTED, "this session does not write");
     pthread_mutex_lock(&s->b->writing);
     int err = batch_begin(s);
-    if (err == ERR_OK)
-        err = finish_doomed(&step);
-    if (err == ERR_OK && step.spans < SPANS_A_STEP)
-        err = doom_traces(&step, older_than);
-    if (err == ERR_OK && step.count == 0 && step.spans == 0)
-        err = tidy(s) < 0 ? ERR_IO : ERR_OK;
-    err = batch_end(s, err);
+    int done = err == ERR_OK ? run_step(&step, older_than) : err;
+    err = batch_end(s, done < 0 ? done : ERR_OK);
     if (err == ERR_OK) {
         pthread_rwlock_wrlock(&s->b->memory_lock);
         for (size_t i = 0; i < step.count; i++)
             shelf_remove(&s->b->shelf, step.rows[i]);
         pthread_rwlock_unlock(&s->b->memory_lock);
     }
+    if (err == ERR_OK && done == 0)
+        empty_log(s);
     pthread_mutex_unlock(&s->b->writing);
-    return err < 0 ? err : step.spans + (int)step.count;
+    return err < 0 ? err : done;
 }

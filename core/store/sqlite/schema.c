@@ -39,6 +39,7 @@ static const char *const migrations[] = {
     "CREATE TABLE again("
     " seq INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, row INTEGER NOT NULL,"
     " trace INTEGER NOT NULL);"
+    "CREATE INDEX again_trace ON again(trace);"
 
     /* Traces that are gone, whose spans are to go. */
     "CREATE TABLE doomed("
@@ -155,6 +156,10 @@ const char *const sql_text[SQL_COUNT] = {
         "SELECT trace, start_time, project_id, user_id, session_id FROM doomed LIMIT 1",
     [SQL_DOOMED_DELETE] = "DELETE FROM doomed WHERE trace = ?1",
 
+    [SQL_FREE_PAGES] = "SELECT (SELECT freelist_count FROM pragma_freelist_count),"
+                       " (SELECT page_count FROM pragma_page_count)",
+    [SQL_VACUUM_STEP] = "PRAGMA main.incremental_vacuum(256)",
+
     [SQL_AGAIN_PUT] = "INSERT INTO again(kind, row, trace) VALUES(?1, ?2, ?3)",
     [SQL_AGAIN_DELETE] = "DELETE FROM again WHERE seq <= ?1",
     [SQL_AGAIN_NEXT] =
@@ -183,7 +188,11 @@ const char *const sql_text[SQL_COUNT] = {
         "SELECT l.row FROM search.later l LEFT JOIN main.trace t ON t.row = l.row"
         " WHERE l.kind = ?1 AND coalesce(t.end_time, 1) != 0 LIMIT ?2",
     [SQL_RESTATED_PUT] = "INSERT OR IGNORE INTO search.restated VALUES(?1)",
-    [SQL_RESTATED_GET] = "SELECT 1 FROM search.restated WHERE trace = ?1",
+    [SQL_RESTATED_TIDY] = "DELETE FROM search.restated WHERE NOT EXISTS"
+                          " (SELECT 1 FROM main.trace t WHERE t.row = restated.trace)",
+    /* Noted already, or still to be. */
+    [SQL_RESTATED_GET] = "SELECT 1 FROM search.restated WHERE trace = ?1 UNION ALL"
+                         " SELECT 1 FROM main.again WHERE trace = ?1 LIMIT 1",
 
     [SQL_SEARCH_SPANS] = "SELECT " SPAN_WORDS " WHERE s.row > ?1 ORDER BY s.row LIMIT ?2",
     [SQL_SEARCH_TRACES] = "SELECT " TRACE_WORDS " WHERE row > ?1 ORDER BY row LIMIT ?2",

@@ -34,7 +34,7 @@ struct work {
     int64_t later[2]; /* how many wait */
     bool force[2];    /* too many: they are taken as they are */
     int64_t again_done, forced[2], total;
-    bool more;
+    bool more, dropped;
 };
 
 static int add_word(void *user, const char *word, size_t len)
@@ -301,7 +301,10 @@ static int drop_part(struct work *w)
     err = sql_exec(w->s, sql);
     if (err == ERR_OK)
         err = sql_run(w->s, SQL_PART_DELETE, "i", part);
+    if (err == ERR_OK)
+        err = sql_run(w->s, SQL_RESTATED_TIDY, "");
     w->more = true;
+    w->dropped = true;
     return err;
 }
 
@@ -407,6 +410,8 @@ int search_index_step(struct search_index *x)
     } else if (!sqlite3_get_autocommit(w.s->db)) {
         (void)sqlite3_exec(w.s->db, "ROLLBACK", NULL, NULL, NULL);
     }
+    if (err == ERR_OK && w.dropped)
+        err = sql_exec(w.s, "PRAGMA search.incremental_vacuum");
     buf_release(&w.text);
     free(w.documents);
     return err == ERR_OK ? w.more : err;

@@ -18,6 +18,7 @@
 #include "store/sqlite/search.h"
 #include "store/sqlite/shelf.h"
 
+#define SQL_BUSY_MS            10000
 #define SERVICE_APPLICATION_ID 0x6c6c6d73 /* "llms" */
 
 enum sql {
@@ -44,6 +45,8 @@ enum sql {
     SQL_DOOMED_INSERT,
     SQL_DOOMED_FIRST,
     SQL_DOOMED_DELETE,
+    SQL_FREE_PAGES,
+    SQL_VACUUM_STEP,
     SQL_AGAIN_PUT,
     SQL_AGAIN_DELETE,
     SQL_AGAIN_NEXT,
@@ -61,6 +64,7 @@ enum sql {
     SQL_LATER_SPANS_ENDED,
     SQL_LATER_TRACES_ENDED,
     SQL_RESTATED_PUT,
+    SQL_RESTATED_TIDY,
     SQL_RESTATED_GET,
     SQL_SEARCH_SPANS,
     SQL_SEARCH_TRACES,
