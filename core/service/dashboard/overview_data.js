@@ -15,10 +15,15 @@ export function bucketWidth(range, now = Date.now()) {
     return to - Date.parse(range.from) <= HOURS_UP_TO ? HOUR : DAY;
 }
 
-/** {calls, errors, tokens, cost, ...} over all groups; percentiles are of the whole or unknown. */
+/** {calls, errors, tokens, cost, ...} over the groups by model; percentiles are of the whole. */
 export function totals(groups, whole) {
-    const sum = (field) => groups.reduce((n, g) => n + (g[field] ?? 0), 0);
+    const sumOf = (some, field) => some.reduce((n, g) => n + (g[field] ?? 0), 0);
+    const sum = (field) => sumOf(groups, field);
+    // Errors of tools are no failed calls: they stand in the group without a model.
+    const models = groups.filter((g) => g.model !== null);
     return {
+        model_calls: sumOf(models, "calls"),
+        failed_calls: sumOf(models, "errors"),
         calls: sum("calls"),
         errors: sum("errors"),
         spans: sum("spans"),

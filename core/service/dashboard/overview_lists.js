@@ -46,8 +46,8 @@ export function tiles(data, range) {
         tile("Calls", compact(t.calls), "in ", link(`${compact(data.traces)} traces`, {})),
         tile(
             "Error rate",
-            percent(t.errors, t.calls),
-            link(`${count(t.errors)} failed`, {status: "error"}),
+            percent(t.failed_calls, t.model_calls),
+            link(`${count(t.failed_calls)} failed`, {status: "error"}),
         ),
         tile("Latency", duration(t.latency_p50_ms), `p95 ${duration(t.latency_p95_ms)}`),
         tile("Time to first token", duration(t.ttft_p50_ms), `p95 ${duration(t.ttft_p95_ms)}`),
@@ -158,7 +158,7 @@ export function userTable(data, range) {
                 count(g.traces),
                 count(g.calls),
                 compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
-                percent(g.errors, g.calls),
+                count(g.errors),
             ]),
         ),
     );

@@ -6,6 +6,10 @@ import {apiQuery, isFiltered, knowsAll, mayMatch} from "./traces_filters.js";
 const FIRST_PAGE = 50;
 const PAGE = 200;
 const WAITING_MAX = 500; // more than that, and the list is read anew
+// A page that is left open for days takes in new rows for days: the far end is dropped, and read
+// again when somebody scrolls there.
+const ROWS_MAX = 5000;
+const ROWS_KEPT = 1000;
 
 /** Outputs may be long, and the list shows none. */
 function row(trace) {
@@ -24,6 +28,7 @@ export class TraceList {
         this.waiting = new Map(); // new ones that are not shown yet
         this.overflow = false;
         this.cursor = null;
+        this.until = null; // where rows were dropped, reading goes on before this time
         this.ended = false;
         this.loading = false;
         this.reading = null; // the promise of the page that is read, or was read last
@@ -49,16 +54,11 @@ export class TraceList {
     }
 
     async readPage() {
+        const query = {...apiQuery(this.state), cursor: this.cursor};
+        query.limit = this.rows.length > 0 ? PAGE : FIRST_PAGE;
+        query.to = this.until ?? query.to;
         try {
-            const answer = await get(
-                "/api/traces",
-                {
-                    ...apiQuery(this.state),
-                    cursor: this.cursor,
-                    limit: this.cursor ? PAGE : FIRST_PAGE,
-                },
-                {signal: this.signal},
-            );
+            const answer = await get("/api/traces", query, {signal: this.signal});
             for (const t of answer.traces) this.add(row(t));
             this.cursor = answer.next_cursor;
             this.ended = !answer.has_more || !answer.next_cursor;
@@ -172,6 +172,15 @@ export class TraceList {
         else this.changed(this);
     }
 
+    dropFarEnd() {
+        if (!this.byTime || this.loading || this.rows.length <= ROWS_MAX) return;
+        for (const {trace_id} of this.rows.splice(ROWS_KEPT)) this.byId.delete(trace_id);
+        this.cursor = null;
+        this.ended = false;
+        // The millisecond of the last row is read again; what is there already is not added.
+        this.until = new Date(Date.parse(this.rows.at(-1).start_time) + 1).toISOString();
+    }
+
     /** Puts what waits into the rows by its time. true: it was too much, read the list anew. */
     takeWaiting() {
         if (this.overflow) return true;
@@ -184,6 +193,7 @@ export class TraceList {
             this.rows.splice(at, 0, trace);
             this.byId.set(trace.trace_id, at);
         }
+        this.dropFarEnd();
         this.changed(this);
         return false;
     }

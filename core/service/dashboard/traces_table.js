@@ -167,7 +167,9 @@ export class TraceTable {
         }
         const tr = event.target.closest("tr[data-trace]");
         if (!tr || event.target.closest("a, button") || String(getSelection())) return;
-        tr.querySelector(".row-link").click();
+        const link = tr.querySelector(".row-link");
+        if (event.ctrlKey || event.metaKey) open(link.href, "_blank", "noopener");
+        else link.click();
     }
 
     indexOf(id) {
@@ -213,7 +215,9 @@ export class TraceTable {
 
     /** Rows of running traces whose time goes on. */
     tick() {
-        for (const {trace} of this.shown.values())
-            if (trace.status === "running" && trace.duration_ms === null) this.changed(trace);
+        const column = this.columns.find((c) => c.id === "duration");
+        for (const {trace, tr} of this.shown.values())
+            if (column && trace.status === "running" && trace.duration_ms === null)
+                replace(tr.querySelector(".cell-duration"), column.cell(trace));
     }
 }

@@ -13,6 +13,7 @@ const overview = await load("overview_data.js");
 const {eventParser} = await load("api.js");
 const {href, pathOf} = await load("router.js");
 const {projectOf} = await load("key.js");
+const {TraceList} = await load("traces_list.js");
 
 test("figures are short, and what is unknown is no zero", () => {
     const cases = [
@@ -253,4 +254,83 @@ test("ids of any form make one segment of a route", () => {
     );
     assert.equal(projectOf("project-a-b"), "a-b");
     assert.equal(projectOf("nothing"), null);
+});
+
+// A service of `traces` (newest first) behind fetch, and a list over it.
+function listOver(traces, {query = "", atTop = true} = {}) {
+    globalThis.requestAnimationFrame = (f) => setImmediate(f);
+    globalThis.sessionStorage = globalThis.localStorage = {getItem: () => null};
+    globalThis.fetch = async (url) => {
+        const {cursor, limit, to} = Object.fromEntries(url.searchParams);
+        const before = traces.filter((t) => !to || t.start_time < to);
+        const from = Number(cursor ?? 0);
+        const end = from + Number(limit);
+        const body = {traces: before.slice(from, end), has_more: end < before.length};
+        body.next_cursor = body.has_more ? String(end) : null;
+        return new Response(JSON.stringify(body));
+    };
+    const state = filters.readState(new URLSearchParams(query));
+    const list = new TraceList(state, new AbortController().signal, {
+        changed() {},
+        updated() {},
+        atTop: () => list.top,
+    });
+    list.top = atTop;
+    return list;
+}
+
+const frame = () => new Promise((resolve) => setTimeout(resolve, 5));
+const stored = (n) =>
+    Array.from({length: n}, (_, i) => ({
+        trace_id: `t${n - i}`,
+        name: "work",
+        status: "ok",
+        start_time: new Date(Date.UTC(2026, 0, 1) + (n - i) * 250).toISOString(),
+    }));
+const ordered = (list) =>
+    list.rows.every((t, i, all) => i === 0 || t.start_time <= all[i - 1].start_time);
+
+test("what arrives is put in its place, or waits", async () => {
+    const all = stored(300);
+    const list = listOver(all.filter((_, i) => ![0, 3].includes(i)));
+    await list.more();
+    list.tell(all[3]);
+    list.tell(all[0]);
+    await frame();
+    assert.deepEqual(list.rows.slice(0, 5), all.slice(0, 5));
+    list.top = false;
+    const next = {...all[0], trace_id: "next", start_time: "2026-02-01T00:00:00.000Z"};
+    list.tell({...next, status: "running"});
+    list.tell(next);
+    list.tell(all[299]); // older than what was read: it comes with its page
+    await frame();
+    assert.deepEqual([...list.waiting.values()], [next]);
+    list.tell({...all[2], status: "error"});
+    await frame();
+    assert.equal(list.rows[2].status, "error");
+    assert.equal(list.takeWaiting(), false);
+    assert.deepEqual(list.rows[0], next);
+    assert.ok(ordered(list));
+});
+
+test("a flood that nobody looks at is not kept", async () => {
+    const list = listOver(stored(60), {atTop: false});
+    await list.more();
+    for (const t of stored(2000).slice(0, 1500)) list.tell(t);
+    await frame();
+    assert.ok(list.waiting.size <= 500);
+    assert.equal(list.takeWaiting(), true, "the list is to be read anew");
+});
+
+test("the far end of a long list is dropped and read again", async () => {
+    const all = stored(6000);
+    const list = listOver(all);
+    while (list.rows.length < 5500) await list.more();
+    list.tell({...all[0], trace_id: "new", start_time: "2026-02-01T00:00:00.000Z"});
+    await frame();
+    assert.equal(list.rows.length, 1000);
+    while (!list.ended) await list.more();
+    assert.equal(list.rows.length, 6001);
+    assert.equal(new Set(list.rows.map((t) => t.trace_id)).size, 6001);
+    assert.ok(ordered(list));
 });

@@ -374,13 +374,18 @@ test("a time range is chosen", async (t) => {
 });
 
 test("before the first trace it says how to make one", async (t) => {
-    const {base} = await t.server();
+    const server = await t.server();
+    const {base} = server;
     const page = await t.page(base);
     await page.evaluate(() => sessionStorage.setItem("llm-tracer.key", "project-empty"));
     await page.reload();
     await page.getByText("No traces yet").waitFor();
     await page.getByText("llm-trace python app.py", {exact: true}).waitFor();
     await axe(page);
+    const {n, lines} = fresh({project_id: "empty"});
+    await server.ingest(lines, "project-empty");
+    await row(page, n).waitFor();
+    expect.equal(await rows(page).count(), 1, "another project's traces are not seen");
 });
 
 test("cards at 360 px", async (t) => {
