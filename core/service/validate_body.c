@@ -207,15 +207,6 @@ static void read_one(struct reading *r, const struct field_rule *rule,
     field_read(r, rule, &found[rule->field], (char *)write + rule->offset);
 }
 
-/* An id that a client made is among the fields of its create, too, and is judged there. */
-static void read_line_id(struct reading *r, const struct field_rule *rule,
-                         const struct scan_value *found, struct stored_write *write)
-{
-    const enum scan_kind kind = found[rule->field].kind;
-    if (rule->type != TYPE_ID || kind == SCAN_NONE || kind == SCAN_NULL)
-        read_one(r, rule, found, write);
-}
-
 static int read_fields(enum body_kind kind, const struct scan_value *found, struct arena *arena,
                        struct stored_write *write, struct problems *problems)
 {
@@ -267,7 +258,7 @@ int body_read_line(struct text line, struct arena *arena, struct stored_write *w
     }
     clear_write((enum body_kind)kind, write);
     for (size_t i = 0; i < 2 && line_ids[kind][i].needed; i++)
-        read_line_id(&r, &line_ids[kind][i], found, write);
+        read_one(&r, &line_ids[kind][i], found, write);
     if (r.err != ERR_OK)
         return r.err;
     return read_fields((enum body_kind)kind, found, arena, write, problems);

@@ -152,6 +152,14 @@ static void test_bursts_are_folded(void **state)
     /* 10,000 tellings may take more than one interval, but not thousands. */
     assert_true(fake.reads <= 20);
     assert_true(count_of(told, "event: span\n") <= 5 * fake.reads);
+    /* However often it changes, it is read once an interval. */
+    const size_t before = fake.reads;
+    const int64_t start = clock_boot_ns();
+    while (clock_boot_ns() - start < 3 * INTERVAL_NS) {
+        tell_span("p", "t1", "s");
+        nap();
+    }
+    assert_true(fake.reads - before <= (size_t)((clock_boot_ns() - start) / INTERVAL_NS) + 2);
     /* The same trace as it was told last is no news, its change is. */
     pthread_mutex_lock(&fake.lock);
     traces[0].end_time = 2 * NS_PER_SEC;
