@@ -6,7 +6,7 @@ import {bytes, cut, plural} from "./format.js";
 import {conversationOf, isSystem, plainText} from "./conversation_model.js";
 import {copyText, shown, textBlock} from "./conversation_text.js";
 import {jsonView} from "./json_view.js";
-import {isObject} from "./span_facts.js";
+import {isObject, ownMetadata} from "./span_facts.js";
 
 const LAST_SHOWN = 12; // messages of a long history that are shown at first
 const STEP = 40;
@@ -185,9 +185,14 @@ function section(title, ...children) {
     return el("section", {class: "side"}, el("header", {class: "side-head"}, el("h3", {}, title)), content);
 }
 
+// Of a captured call it is the provider's, and long: the details have it.
+function isCaptured(span) {
+    return isObject(span.metadata) && "capture" in span.metadata;
+}
+
 function nothing(span) {
     if (!span.end_time && !span.output_data) return "Nothing yet: it is running.";
-    return isObject(span.metadata) && "capture" in span.metadata
+    return isCaptured(span)
         ? "Nothing was said, or content is not kept (TRACER_CAPTURE_CONTENT=metadata)." : "It has neither input nor output.";
 }
 
@@ -202,6 +207,7 @@ export function showConversation(root, span) {
         membersView(input.length > 0 ? "More input" : "Input", said.input),
         section("Output", output.length > 0 ? history(output) : null),
         membersView(output.length > 0 ? "More output" : "Output", said.output),
+        isCaptured(span) ? null : membersView("Metadata", ownMetadata(span)),
     ].filter((view) => view !== null);
     const pending = !span.end_time && output.length === 0 && said.output === null && views.length > 0;
     replace(root, views.length > 0 ? views : el("p", {class: "muted"}, nothing(span)),

@@ -2,14 +2,16 @@
 // a page of rows at a time.
 
 import {debounce, el, emptyState, errorState, icon, replace, skeleton} from "./dom.js";
-import {get} from "./api.js";
+import {follow, get} from "./api.js";
 import {compact, cost, count, plural} from "./format.js";
 import {go, href} from "./router.js";
 import {ago, fullTime, rangeOf} from "./time.js";
+import {service, setLive} from "./shell.js";
 import {rangePicker} from "./range.js";
 
 const STEP = 100; // rows at once
 const GROUPS_MAX = 1000;
+const LIVE_MS = 3000; // between two readings
 
 function total(group) {
     const {tokens_input: input, tokens_output: output} = group;
@@ -85,11 +87,16 @@ export class GroupPage {
         const before = this.query;
         this.query = request.query;
         const same = ["range", "from", "to", "user_id"].every((name) => before.get(name) === request.query.get(name));
-        if (same) this.#draw();
-        else await this.read();
+        if (same) {
+            this.#draw();
+        } else {
+            this.#shown = STEP;
+            await this.read();
+        }
     }
 
-    async read() {
+    /** quiet: what is shown stays where this fails. */
+    async read({quiet = false} = {}) {
         const range = rangeOf(this.query, "all");
         this.range.set(range);
         replace(this.about, this.what.about?.(this.query) ?? null);
@@ -98,10 +105,9 @@ export class GroupPage {
             const answer = await get("/api/stats", {group_by: this.what.groupBy, limit: GROUPS_MAX, from: range.from,
                                                     to: range.to, user_id: this.query.get("user_id")}, {signal: this.signal});
             this.#groups = Array.isArray(answer.groups) ? answer.groups : [];
-            this.#shown = STEP;
             this.#draw();
         } catch (error) {
-            if (error.name !== "AbortError") replace(this.place, errorState(error, () => this.read()));
+            if (error.name !== "AbortError" && !quiet) replace(this.place, errorState(error, () => this.read()));
         }
     }
 
@@ -117,7 +123,26 @@ export class GroupPage {
         return wanted === "" ? named : named.filter((g) => this.what.nameOf(g).toLowerCase().includes(wanted));
     }
 
+    /** Reads the totals again while traces come, and keeps the place of the reader. */
+    follow() {
+        let timer = 0;
+        const again = () => {
+            timer ||= setTimeout(() => {
+                timer = 0;
+                if (!document.hidden) this.read({quiet: true});
+            }, LIVE_MS);
+        };
+        this.signal.addEventListener("abort", () => clearTimeout(timer));
+        follow({signal: this.signal, state: setLive, back: again, each: (event) => { if (event === "trace") again(); }});
+    }
+
     #draw() {
+        const link = this.place.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+        this.#drawRows();
+        if (link !== null) this.place.querySelector(`a[href="${CSS.escape(link)}"]`)?.focus({preventScroll: true});
+    }
+
+    #drawRows() {
         const {column, ascending} = this.#sort;
         const rows = this.#matching().sort(compare(column, ascending));
         const whole = this.#groups.length >= GROUPS_MAX;
@@ -178,6 +203,7 @@ export class GroupPage {
     }
 
     leave() {
+        setLive(null);
         this.observer.disconnect();
     }
 }
@@ -190,6 +216,7 @@ export function groupPage(what) {
         async show(root, request) {
             const made = new GroupPage(root, request, what);
             await made.read();
+            if (service().features?.includes("events") ?? true) made.follow();
             return {
                 update: (next) => { made.update(next); return true; },
                 leave: () => made.leave(),

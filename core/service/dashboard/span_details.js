@@ -6,7 +6,7 @@ import {fullTime} from "./time.js";
 import {href, pathOf} from "./router.js";
 import {shown} from "./conversation_text.js";
 import {jsonView} from "./json_view.js";
-import {durationOf, isObject, ratesOf, retryChain, spanFacts, spanStatus} from "./span_facts.js";
+import {durationOf, isObject, ownMetadata, ratesOf, retryChain, spanFacts, spanStatus} from "./span_facts.js";
 
 const SOURCES = {
     reported: "reported by the provider", header: "out of the answer's headers",
@@ -131,20 +131,10 @@ function process(facts) {
                  row("Bytes lost", capture?.dropped_bytes > 0 ? bytes(capture.dropped_bytes) : null));
 }
 
-// Known under a name above, or told in another group.
-const TOLD = new Set(["chunk_count", "ttfc_ms", "ttft_ms", "tokens_cache_read", "tokens_cache_write",
-    "tokens_cache_write_1h", "tokens_reasoning", "tokens_audio_input", "tokens_audio_output", "web_searches",
-    "status_code", "retry", "server_port", "provider", "operation", "api", "request_model", "response_model",
-    "response_id", "usage_source", "cost_source", "error_type", "service_tier", "conversation_id",
-    "previous_response_id", "server_address", "url_path", "request_id", "process", "capture", "price",
-    "rate_limits", "stream", "partial", "finish_reasons", "counted", "retry_after"]);
-
 function others(span) {
-    if (!isObject(span.metadata)) return null;
-    const left = Object.entries(span.metadata).filter(([name]) => !TOLD.has(name));
-    if (left.length === 0) return null;
-    return el("section", {class: "facts facts-wide"}, el("h3", {}, "Metadata"),
-              jsonView(Object.fromEntries(left), {open: 2}));
+    const left = ownMetadata(span);
+    if (left === null) return null;
+    return el("section", {class: "facts facts-wide"}, el("h3", {}, "Metadata"), jsonView(left, {open: 2}));
 }
 
 function ids(span) {

@@ -95,6 +95,15 @@ export function spanFacts(span) {
     return facts;
 }
 
+const TOLD = new Set([...NUMBERS, ...TEXTS, ...OBJECTS, "stream", "partial", "finish_reasons", "counted", "retry_after"]);
+
+/** The members of a span's metadata that have no name of their own in spanFacts; null: none. */
+export function ownMetadata(span) {
+    if (!isObject(span.metadata)) return null;
+    const own = Object.entries(span.metadata).filter(([name]) => !TOLD.has(name));
+    return own.length > 0 ? Object.fromEntries(own) : null;
+}
+
 /** What a span is: 'running', 'error', 'partial' or 'ok'. */
 export function spanStatus(span) {
     if (span.error) return "error";

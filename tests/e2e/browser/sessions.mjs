@@ -124,6 +124,14 @@ test("nothing there, nothing that works, no such session", async (t) => {
     await page.locator(".groups tbody tr").first().waitFor();
 });
 
+test("a session that comes is shown", async (t) => {
+    const server = await t.server();
+    const page = await t.page(server.base, "#/sessions?user_id=new");
+    await page.getByRole("heading", {name: "No sessions yet"}).waitFor();
+    await server.ingest(turn(40, Date.now() - 2000, "new", "just begun", "Hello", "Hi"));
+    await page.getByRole("link", {name: "just begun"}).waitFor();
+});
+
 test("360 px, and nothing that axe-core finds serious", async (t) => {
     const {base} = await t.server();
     for (const hash of ["#/sessions", "#/users", "#/session/trip-to-rome"]) {

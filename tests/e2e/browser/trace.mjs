@@ -211,6 +211,7 @@ test("copied as curl and as a link, neither has the key", async (t) => {
     await page.goto("about:blank");
     await page.goto(`${base}/${AGENT}?span=${spanId(104)}`);
     await eventually(async () => await spanTitle(page) === "find_trains", "the link opens its span");
+    await page.locator(".span-body").getByText("railway-7").waitFor(); // of a span made by hand, its metadata
 });
 
 test("a prompt of 5 MB comes in steps", async (t) => {

@@ -10,6 +10,7 @@ const trees = await load("trace_tree.js");
 const scale = await load("waterfall_scale.js");
 const conversations = await load("conversation_model.js");
 const {curlOf, shellQuote} = await load("curl.js");
+const {telling} = await load("session_turn.js");
 const texts = await load("conversation_text.js");
 
 const T0 = Date.parse("2026-01-02T03:04:05Z");
@@ -46,6 +47,22 @@ test("facts come from metadata, also as text, and from what older servers keep",
     assert.equal(old.retry, null);
     assert.equal(old.price, null);
     assert.equal(old.counted, true);
+});
+
+test("metadata of one's own", () => {
+    assert.deepEqual(facts.ownMetadata(span("a", null, 0, 1, {metadata: {mine: 1, ttft_ms: 3, capture: {}}})), {mine: 1});
+    assert.equal(facts.ownMetadata(span("a", null, 0, 1, {metadata: {ttft_ms: 3}})), null);
+    assert.equal(facts.ownMetadata(span("a", null, 0, 1)), null);
+});
+
+test("the span that tells a trace's answer", () => {
+    const root = span("r", null, 0, 9);
+    const call = (id, from, more) => span(id, "r", from, from + 1, {span_type: "llm", ...more});
+    assert.equal(telling([root, call("a", 5), call("b", 2)]).span_id, "a");
+    assert.equal(telling([root, call("a", 2), call("b", 5, {error: "x"})]).span_id, "a");
+    assert.equal(telling([root, call("b", 5, {error: "x"})]).span_id, "b");
+    assert.equal(telling([span("c", "r", 1, 2), root]).span_id, "r");
+    assert.equal(telling([]), null);
 });
 
 test("a span's status", () => {
