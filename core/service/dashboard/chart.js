@@ -33,9 +33,9 @@ export class Chart {
             "aria-valuemin": 0,
             onkeydown: (e) => this.key(e),
             onpointermove: (e) => this.hover(e),
-            onpointerleave: () => this.show(-1),
+            onpointerleave: (e) => e.pointerType !== "touch" && this.show(-1),
             onblur: () => this.show(-1),
-            onclick: () => this.open(),
+            onclick: (e) => this.press(e),
             onfocus: () => this.focused(),
         });
         this.tip = el("div", {class: "tip", hidden: true});
@@ -259,6 +259,15 @@ export class Chart {
 
     hover(event) {
         this.show(this.indexAt(event));
+    }
+
+    /** A finger reads the values first; a second tap on the same time opens it. */
+    press(event) {
+        const at = this.indexAt(event);
+        const opens = event.pointerType !== "touch" || this.tapped === at;
+        this.tapped = at;
+        this.show(at);
+        if (opens) this.open();
     }
 
     focused() {

@@ -119,6 +119,18 @@ test("a chart is read by keyboard and as a table", async (t) => {
     await page.waitForURL(/#\/traces\?from=/);
 });
 
+test("a finger reads a value before it opens the time", async (t) => {
+    const {base} = await t.server();
+    const page = await t.page(base, "#/overview?range=24h", {width: 360, hasTouch: true});
+    await ready(page);
+    const cost = chart(page, "Cost");
+    await cost.getByRole("slider").tap();
+    await cost.locator(".tip").waitFor();
+    expect.match(page.url(), /overview/);
+    await cost.getByRole("slider").tap();
+    await page.waitForURL(/#\/traces\?from=/);
+});
+
 test("the range stands in the URL", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base, "#/overview");
