@@ -15,16 +15,37 @@ int sql_error(struct backend_session *s, int err, const char *format, ...)
     return err;
 }
 
-static bool no_room(int code, int system)
+/* Why a write to the file or its log failed: SQLite tells of a full disk, but not of a quota or a
+ * limit on files. */
+static int write_errno(struct backend_session *s, int pointer)
 {
-    return (code & 0xff) == SQLITE_FULL ||
-           ((code & 0xff) == SQLITE_IOERR &&
-            (system == ENOSPC || system == EDQUOT || system == EFBIG));
+    sqlite3_file *file = NULL;
+    int error = 0;
+    if (sqlite3_file_control(s->db, "main", pointer, &file) == SQLITE_OK && file != NULL &&
+        file->pMethods != NULL)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
 }
 
-static int meaning(int code, int system)
+static bool is_no_room(int error)
 {
-    if (no_room(code, system))
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+static bool no_room(struct backend_session *s, int code)
+{
+    if ((code & 0xff) == SQLITE_FULL)
+        return true;
+    return (code & 0xff) == SQLITE_IOERR &&
+           (is_no_room(sqlite3_system_errno(s->db)) ||
+            (code == SQLITE_IOERR_WRITE &&
+             (is_no_room(write_errno(s, SQLITE_FCNTL_FILE_POINTER)) ||
+              is_no_room(write_errno(s, SQLITE_FCNTL_JOURNAL_POINTER)))));
+}
+
+static int meaning(struct backend_session *s, int code)
+{
+    if (no_room(s, code))
         return ERR_FULL;
     switch (code & 0xff) {
     case SQLITE_NOMEM:
@@ -43,9 +64,8 @@ static int meaning(int code, int system)
 int sql_failed(struct backend_session *s, const char *doing)
 {
     int code = sqlite3_extended_errcode(s->db);
-    int system = sqlite3_system_errno(s->db);
-    return sql_error(s, meaning(code, system), "%s: cannot %s: %s (code %d, errno %d)", s->b->path,
-                     doing, sqlite3_errmsg(s->db), code, system);
+    return sql_error(s, meaning(s, code), "%s: cannot %s: %s (code %d, errno %d)", s->b->path,
+                     doing, sqlite3_errmsg(s->db), code, sqlite3_system_errno(s->db));
 }
 
 sqlite3_stmt *sql_use(struct backend_session *s, enum sql which, int *err)
