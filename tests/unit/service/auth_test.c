@@ -35,6 +35,7 @@ static void listed_keys_alone_are_accepted(void **state)
     expect(a, "project-three", ERR_DENIED, NULL);
     expect(a, "project-on", ERR_DENIED, NULL);
     expect(a, "project-onee", ERR_DENIED, NULL);
+    expect(a, "project-ond", ERR_DENIED, NULL); /* one bit */
     expect(a, NULL, ERR_NOENT, NULL);
     expect(a, "", ERR_NOENT, NULL);
     auth_free(a);

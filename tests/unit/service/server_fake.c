@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -182,6 +183,7 @@ static void tell_url(void *user, const char *url)
 static void serve(struct service_settings settings, int fd)
 {
     char *why = NULL;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed test leaves no server behind */
     settings.ready = tell_url;
     settings.user = &fd;
     int err = service_run(&settings, &why);
