@@ -442,7 +442,9 @@ void depot_idle_step(struct depot *d)
     if (c->now >= d->purge_at) {
         int64_t oldest = clock_wall_ns() - option_int(OPTION_TRACE_TTL_DAYS) * NS_PER_DAY;
         int64_t bytes = option_int(OPTION_TRACER_MAX_STORE_MB) * 1024 * 1024;
-        if (store_purge(d->store, oldest, bytes) <= 0)
+        if (store_purge(d->store, oldest, bytes) > 0)
+            store_drop_index(d->store);
+        else
             d->purge_at = c->now + PURGE_NS;
     }
 }

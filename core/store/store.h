@@ -182,6 +182,9 @@ int store_delivery_note(struct store *s, int64_t destination,
  * the oldest. What is not delivered yet is kept unless max_bytes cannot be met otherwise; a trace
  * that still runs goes last. */
 int store_purge(struct store *s, int64_t older_than, int64_t max_bytes);
+/* After a purge: `llm-tracer ui` keeps words of what was stored beside the store. Its index goes,
+ * unless one runs and drops them itself, or ran within a day and the store is not empty. */
+void store_drop_index(struct store *s);
 /* Fills the secondary indexes behind the writes, one batch when enough has come together for one;
  * returns rows done (0: nothing to do now). Everything is found without it too, only slower. */
 int store_index_step(struct store *s);

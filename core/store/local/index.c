@@ -226,28 +226,20 @@ static void print_uri(char *out, size_t size, const char *path, const char *quer
     snprintf(out + at, size - at, "%s", query);
 }
 
-static void remove_files(const char *path)
-{
-    static const char *const suffixes[] = {"", "-wal", "-shm"};
-    char name[4300];
-    for (size_t i = 0; i < 3; i++) {
-        snprintf(name, sizeof(name), "%s%s", path, suffixes[i]);
-        (void)unlink(name);
-    }
-}
-
 static int open_file(struct local_index *x)
 {
+    x->used = index_lock(x->dir);
     int fd = open(x->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return ERR_IO;
     (void)fchmod(fd, 0600);
+    (void)futimens(fd, NULL);
     close(fd);
     print_uri(x->uri, sizeof(x->uri), x->path, "");
     int err = open_db(x);
     if (err == ERR_CORRUPT) { /* it is made anew */
         close_db(x);
-        remove_files(x->path);
+        index_remove_files(x->path);
         err = open_db(x);
     }
     return err;
@@ -430,6 +422,7 @@ int index_new(struct local_index **out, const char *dir, char **notice)
     struct local_index *x = calloc(1, sizeof(*x));
     if (x == NULL)
         return ERR_NOMEM;
+    x->used = -1;
     buf_init(&x->words, INDEX_WORDS);
     x->dir = strdup(dir);
     int err = ERR_NOMEM;
@@ -468,6 +461,8 @@ void index_free(struct local_index *x)
         pthread_cond_destroy(&x->done);
     }
     close_db(x);
+    if (x->used >= 0)
+        close(x->used);
     buf_release(&x->words);
     free(x->dir);
     free(x->path);

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "base/clock.h"
@@ -21,6 +22,7 @@ struct local_index {
     char uri[4400];   /* of the index */
     char store[4400]; /* of the store */
     bool in_memory;
+    int used; /* says that somebody uses the file, until it is closed; -1: nothing does */
 
     pthread_t thread;
     bool running;
@@ -28,7 +30,7 @@ struct local_index {
     pthread_cond_t wake, done;
     uint64_t asked, answered; /* looks at the store: the last one wanted, the last one finished */
     bool complete;            /* figures are there of all spans, as of that look */
-    bool stop;
+    atomic_bool stop;
     unsigned patient; /* those who wait for that */
 
     sqlite3 *db;
@@ -41,6 +43,10 @@ struct local_index {
     int64_t purged;
     struct buf words;
 };
+
+/* index_file.c: a descriptor, while which is open nobody removes the files; -1: none. */
+int index_lock(const char *dir);
+void index_remove_files(const char *path);
 
 /* 1: a row; 0: done; else an error (the statement is reset). */
 int index_step(struct local_index *x, sqlite3_stmt *st);

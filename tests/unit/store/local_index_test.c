@@ -161,6 +161,48 @@ static void test_purge(void **state)
     store_close(s);
 }
 
+static bool index_exists(const char *dir)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s/ui-index.db", dir);
+    return access(path, F_OK) == 0;
+}
+
+/* What the collector does after a purge when nobody looks. */
+static void test_dropped(void **state)
+{
+    char path[256];
+    struct store *s = open_store(*state);
+    for (uint64_t n = 0; n < 2; n++) {
+        put_named(s, named_trace(n, "t", (int64_t)n * 60, 1000));
+        put_a_span(s, speaking_span(n, n, "feldspar", "x"));
+    }
+    struct look l = look_open(*state);
+    expect_list(&l, search("feldspar"), "t t ");
+    look_close(&l);
+    store_drop_index(s);
+    assert_true(index_exists(*state)); /* used just now */
+    snprintf(path, sizeof(path), "%s/ui-index.db", (char *)*state);
+    const struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    l = look_open(*state);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    store_drop_index(s);
+    assert_true(index_exists(*state)); /* in use */
+    look_close(&l);
+    assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+    store_drop_index(s);
+    assert_false(index_exists(*state));
+    l = look_open(*state);
+    expect_list(&l, search("feldspar"), "t t ");
+    look_close(&l);
+    while (store_purge(s, T0 + 1000000 * NS, 0) > 0)
+        ;
+    store_drop_index(s); /* the store is empty: at once */
+    assert_false(index_exists(*state));
+    store_close(s);
+}
+
 /* A damaged store is moved aside and begun anew while one looks. */
 static void test_replaced(void **state)
 {
@@ -338,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_search, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_follows, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_purge, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_dropped, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_replaced, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_file, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_memory, folder_make, folder_remove),
