@@ -83,6 +83,14 @@ test("a session of spans made by hand; what they say stays text", async (t) => {
     await axe(page);
 });
 
+test("the output that a program gave a trace is its answer", async (t) => {
+    const {base} = await t.server();
+    const page = await t.page(base, "#/session/trip-to-rome");
+    await page.locator(".turn .said", {hasText: "Have a good trip!"}).waitFor();
+    expect.ok((await page.locator(".turn .said").first().innerText()).startsWith("A picture of the hotel."));
+    expect.ok((await page.locator(".turn .span-error").innerText()).includes("Timeout: the railway"));
+});
+
 test("a trace that runs shows its answer when it ends", async (t) => {
     const server = await t.server();
     const at = Date.now() - 1000;
