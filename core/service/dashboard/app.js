@@ -3,7 +3,7 @@ import {get} from "./api.js";
 import {announce, errorState, replace} from "./dom.js";
 import {currentKey, onKeyRefused} from "./key.js";
 import {reload, route, start} from "./router.js";
-import {askForKey, buildHeader, keyWasRefused, setHealth, setSection, setTitle} from "./shell.js";
+import {buildHeader, keyWasRefused, setHealth, setSection, setTitle, signIn} from "./shell.js";
 import {startKeys} from "./keyboard.js";
 
 route("/traces", "traces", () => import("./traces.js"));
@@ -56,7 +56,7 @@ async function run() {
     const health = await readHealth();
     if (health?.auth && !currentKey()) {
         setTitle("Sign in", true);
-        await askForKey("");
+        await signIn();
     }
     await start(main, onChange);
     setInterval(readHealth, 60000);

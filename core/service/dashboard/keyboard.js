@@ -2,7 +2,24 @@
 import {el, replace} from "./dom.js";
 import {go, pageKeys} from "./router.js";
 
+const WAIT_FRAMES = 60;
+
+/** The field of the list of traces, once it is there. */
+function search(frames = WAIT_FRAMES) {
+    const field = document.getElementById("search");
+    if (field) field.focus();
+    else if (frames > 0) requestAnimationFrame(() => search(frames - 1));
+}
+
 const GLOBAL = [
+    {
+        key: "/",
+        text: "Search traces",
+        run: () => {
+            go("/traces");
+            search();
+        },
+    },
     {key: "g t", text: "Traces", run: () => go("/traces")},
     {key: "g s", text: "Sessions", run: () => go("/sessions")},
     {key: "g u", text: "Users", run: () => go("/users")},
@@ -83,15 +100,16 @@ function list(title, keys) {
 
 export function showHelp() {
     const before = document.activeElement;
+    const own = pageKeys().filter((k) => k.text);
     const dialog = el("dialog", {class: "dialog help-dialog", "aria-labelledby": "help-title"});
     replace(
         dialog,
         el("h2", {id: "help-title"}, "Keyboard"),
+        list("This page", own),
         list(
-            "This page",
-            pageKeys().filter((k) => k.text),
+            "Everywhere",
+            GLOBAL.filter((k) => !own.some((o) => o.key === k.key)),
         ),
-        list("Everywhere", GLOBAL),
         el(
             "div",
             {class: "form-end"},

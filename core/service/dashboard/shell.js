@@ -1,6 +1,7 @@
 // The frame around every page: header, navigation, theme, state of the service, key form.
 import {el, icon, replace} from "./dom.js";
-import {currentKey, forgetKey, projectOf, setKey} from "./key.js";
+import {currentKey, forgetKey, projectOf} from "./key.js";
+import {askForKey} from "./key_form.js";
 import {showHelp} from "./keyboard.js";
 import {href} from "./router.js";
 
@@ -81,7 +82,9 @@ function showProject() {
     );
     parts.project.hidden = !project;
     const signedIn = currentKey() !== null;
-    parts.key.hidden = !(signedIn || health?.auth);
+    // Without a key one sees the usual project; with one, that which it names.
+    parts.key.hidden = !signedIn && (health === null || health.read_only === true);
+    parts.key.setAttribute("aria-label", signedIn ? "Sign out" : "Sign in");
     replace(parts.key, icon("key"), el("span", {}, signedIn ? "Sign out" : "Sign in"));
 }
 
@@ -109,14 +112,27 @@ function themeButton() {
 }
 
 function signInOrOut() {
-    if (currentKey() === null) {
-        askForKey("").then(() => actions.reload());
-        return;
-    }
+    const signedOut = currentKey() !== null;
     forgetKey();
     showProject();
-    if (health?.auth) askForKey("").then(() => actions.reload());
-    else actions.reload();
+    if (!signedOut || health?.auth) askForKey("", {optional: !health?.auth}).then(startAgain);
+    else startAgain(true);
+}
+
+function startAgain(changed) {
+    if (!changed) return;
+    showProject();
+    actions.reload();
+}
+
+/** The service did not take the key, or wants one: everything starts again with the next. */
+export function keyWasRefused(message) {
+    askForKey(currentKey() === null ? "" : message).then(startAgain);
+}
+
+/** Asks for the key before anything is read. */
+export function signIn() {
+    return askForKey("").then(showProject);
 }
 
 export function buildHeader(header, given) {
@@ -173,86 +189,4 @@ export function buildHeader(header, given) {
             help,
         ),
     );
-}
-
-let asking = null;
-
-function keyForm(problem, done) {
-    const field = el("input", {
-        type: "password",
-        id: "key",
-        name: "key",
-        class: "input wide",
-        required: true,
-        autocomplete: "off",
-        spellcheck: "false",
-        "aria-describedby": "key-help",
-    });
-    const remember = el("input", {type: "checkbox", id: "remember"});
-    const form = el(
-        "form",
-        {
-            class: "key-form",
-            onsubmit: (event) => {
-                event.preventDefault();
-                const key = field.value.trim();
-                if (!key) return;
-                setKey(key, remember.checked);
-                showProject();
-                done();
-            },
-        },
-        el("h2", {id: "key-title"}, "Sign in"),
-        el(
-            "p",
-            {id: "key-help", class: "muted"},
-            "This service asks for an API key, of the form ",
-            el("code", {}, "project-NAME"),
-            ". It stays in this browser and is sent to this service alone.",
-        ),
-        problem && el("p", {class: "problem", role: "alert"}, icon("error"), " ", problem),
-        el("label", {for: "key"}, "API key"),
-        field,
-        el("label", {class: "check"}, remember, el("span", {}, "Remember on this device")),
-        el(
-            "div",
-            {class: "form-end"},
-            el("button", {type: "submit", class: "button primary"}, "Sign in"),
-        ),
-    );
-    return {form, field};
-}
-
-/** The service did not take the key, or wants one: everything starts again with the next. */
-export function keyWasRefused(message) {
-    if (asking) asking.renew(message);
-    else askForKey(currentKey() === null ? "" : message).then(() => actions.reload());
-}
-
-/** Shows the key form; resolves when a key was given. One form at a time. */
-export function askForKey(problem) {
-    if (asking) {
-        asking.renew(problem);
-        return asking.promise;
-    }
-    const dialog = el("dialog", {class: "dialog key-dialog", "aria-labelledby": "key-title"});
-    asking = {};
-    asking.promise = new Promise((resolve) => {
-        const done = () => {
-            asking = null;
-            dialog.close();
-            dialog.remove();
-            resolve();
-        };
-        asking.renew = (text) => {
-            const {form, field} = keyForm(text, done);
-            replace(dialog, form);
-            field.focus();
-        };
-        dialog.addEventListener("cancel", (event) => event.preventDefault());
-        document.body.append(dialog);
-        dialog.showModal();
-        asking.renew(problem);
-    });
-    return asking.promise;
 }

@@ -2,6 +2,7 @@
 import {follow} from "./api.js";
 import {button, el, icon, replace} from "./dom.js";
 import {plural} from "./format.js";
+import {currentKey} from "./key.js";
 import {go} from "./router.js";
 import {setLive} from "./shell.js";
 import {TracesBar} from "./traces_bar.js";
@@ -61,8 +62,14 @@ class TracesPage {
     openList(request, {fresh = false} = {}) {
         const name = request ? request.query.toString() : this.name;
         this.name = name;
+        this.key = currentKey(); // rows of one project are not shown to the next
         const before =
-            !fresh && kept?.name === name && Date.now() - kept.at < KEPT_FOR_MS ? kept : null;
+            !fresh &&
+            kept?.name === name &&
+            kept.key === currentKey() &&
+            Date.now() - kept.at < KEPT_FOR_MS
+                ? kept
+                : null;
         kept = null;
         this.controller?.abort();
         this.controller = new AbortController();
@@ -107,6 +114,7 @@ class TracesPage {
         if (!error && rows.length > 0)
             kept = {
                 name: this.name,
+                key: this.key,
                 at: Date.now(),
                 rows,
                 byId,

@@ -2,6 +2,7 @@
 // the filters that are set.
 import {get} from "./api.js";
 import {button, debounce, el, icon, replace} from "./dom.js";
+import {currentKey} from "./key.js";
 import {popover} from "./popover.js";
 import {rangePicker} from "./range.js";
 import {chooseColumns, chosenColumns, COLUMNS, columnsFor} from "./traces_columns.js";
@@ -15,8 +16,10 @@ const QUICK = [
 ];
 
 let models = []; // known names, to choose from
+let modelsOf = null; // the key they were read with
 async function readModels(signal) {
-    if (models.length > 0) return;
+    if (models.length > 0 && modelsOf === currentKey()) return;
+    [models, modelsOf] = [[], currentKey()];
     try {
         const {groups = []} = await get("/api/stats", {group_by: "model", limit: 50}, {signal});
         models = groups.map((g) => g.model).filter(Boolean);

@@ -60,6 +60,24 @@ test("a remembered key serves a new tab until one signs out", (t) =>
         for (const p of [page, other]) expect.ok(!p.url().includes("demo"), p.url());
     }));
 
+test("where no key is needed, one chooses another project", async (t) => {
+    const {base} = await t.server();
+    const page = await t.page(base);
+    await rows(page).first().waitFor();
+    const open = page.locator("header").getByRole("button", {name: "Sign in"});
+    await open.click();
+    await page.getByLabel("API key").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByLabel("API key").waitFor({state: "detached"});
+    await open.click();
+    await page.getByLabel("API key").fill("project-other");
+    await page.keyboard.press("Enter");
+    await page.getByText("No traces yet").waitFor(); // and none of the project before
+    expect.equal(await rows(page).count(), 0);
+    await page.getByRole("button", {name: "Sign out"}).click();
+    await rows(page).first().waitFor();
+});
+
 test("the theme is switched and kept", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base, "", {theme: "light"});
@@ -87,6 +105,13 @@ test("keys lead to the pages, titles follow, help lists them", async (t) => {
     await page.getByRole("heading", {name: "Overview"}).waitFor();
     expect.equal(await page.title(), "Overview · LLM Tracer");
     expect.equal(await page.locator("nav a[aria-current=page]").innerText(), "Overview");
+    await page.keyboard.press("/");
+    await rows(page).first().waitFor();
+    expect.equal(await page.evaluate(() => document.activeElement.id), "search");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("g");
+    await page.keyboard.press("s");
+    await page.getByRole("heading", {name: "Sessions"}).waitFor();
     await page.keyboard.press("g");
     await page.keyboard.press("t");
     await rows(page).first().waitFor();
