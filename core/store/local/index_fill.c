@@ -74,7 +74,7 @@ static int put_fact(struct fill *f, sqlite3_stmt *st)
     else
         sqlite3_bind_null(put, 8);
     sqlite3_bind_value(put, 9, sqlite3_column_value(st, 6));
-    int64_t model = model_id(f, document_text(facts.model, &f->scratch));
+    int64_t model = model_id(f, document_text(&facts.model, &f->scratch));
     if (model != 0)
         sqlite3_bind_int64(put, 10, model);
     else
