@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 import urllib.parse
 
 import dynamo
@@ -21,6 +22,7 @@ KEY = "project-bench"
 REFERENCE = ["fastapi==0.165.0", "uvicorn==0.54.0", "uvloop==0.23.0", "boto3==1.44.5",
              "httptools==0.9.0", "orjson==3.13.0"]
 SPANS_A_BATCH = 1000
+INDEX_SECONDS = 240
 SEED = 20260101  # of the stored spans; what is measured on top has others
 # Words of the batches' vocabulary, from the most frequent to one that is nowhere.
 SEARCHES = {"a frequent word": "babababa", "a rare word": "vimixanu", "two words": "kebababa bakebaba",
@@ -175,6 +177,14 @@ def seeded(spans):
                             "parent_span_id": f"s-{part}-{i // 2}" if i else None}
                            for i in range(1000)])
         print(f"service: {spans} spans stored at {spans / one['seconds']:.0f} spans/s", flush=True)
+        began = time.monotonic()
+        while time.monotonic() - began < INDEX_SECONDS:
+            # What the index does not have yet is looked at one by one.
+            if load(server.port, "get", 5, "/api/traces?q=nothing")[0]["p50"] < 20000:
+                break
+            time.sleep(1)
+        print(f"service: {spans} spans: the search found its pace {time.monotonic() - began:.0f} s "
+              f"after the last was stored", flush=True)
     with open(mark, "w", encoding="utf-8") as f:
         f.write(stamp)
     return folder

@@ -14,6 +14,7 @@ import expected
 import harness
 import served
 import serving
+from test_api_examples import NATIVE
 from test_clients import client
 
 PROJECTS = ["alpha", "beta", "late", "own", *expected.PROJECTS.values(), expected.PATTERN_PROJECT]
@@ -61,9 +62,11 @@ class Exporter(unittest.TestCase):
         self.addCleanup(self.server.close)
 
     def call(self, model, project, stream=False):
-        body = json.dumps({"model": model, "stream": stream, "messages": MESSAGES})
+        body = {"model": model, "messages": MESSAGES}
+        if stream:
+            body.update(stream=True, stream_options={"include_usage": True})
         done = self.box.run(["sh", client("curl.sh"), self.endpoint.secure,
-                             "/v1/chat/completions", body],
+                             "/v1/chat/completions", json.dumps(body)],
                             env={"TRACER_URL": self.server.url,
                                  "TRACER_API_KEY": f"project-{project}"})
         self.assertEqual(done.returncode, 0)
@@ -140,7 +143,7 @@ class Programs(api.ApiTest):
         self.addCleanup(self.server.close)
 
     def test_examples_in_c(self):
-        for scenario, traces in (("batch", expected.batch()), ("agent", expected.agent())):
+        for scenario, traces in (("batch", expected.batch()), ("agent", NATIVE["agent"])):
             with self.subTest(scenario=scenario):
                 done = self.run_scenario([api.example(scenario)], scenario, True,
                                          self.endpoint.plain)

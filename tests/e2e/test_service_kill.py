@@ -81,7 +81,7 @@ class Kill(unittest.TestCase):
 
 
 class DiskFull(unittest.TestCase):
-    SIZE = 24 << 20
+    SIZE = 96 << 20
 
     def on_small_disk(self):
         """A server whose data directory is a file system of its own, seen by nobody else."""
