@@ -9,7 +9,10 @@
  * trace it puts a token into the trace's set `open`; the token leaves with the very update that
  * adds the totals, on the condition that it is still there. A token that is older than OPEN_LIVE_MS
  * tells that totals are in doubt: whoever reads or writes the trace next counts its spans again
- * (recount.c), on the condition that `rev`, which each of these updates raises, has not moved.
+ * (recount.c), on the condition that `rev`, which each of these updates raises, has not moved. A
+ * server that meets a span again whose last token (`by`) is still open, as when a client repeats
+ * what was not acknowledged, does not wait for that token's age: it counts too. A server that finds
+ * its own token gone was taken for dead, and counts again in turn.
  *
  * Attributes of ours beside the contract's. Trace: open (SS), rev, counted (spans in the figures:
  * differs from span_count when an older server wrote some), calls, errors, running, tokens_input,
@@ -40,13 +43,13 @@
 #define DYNAMO_ERROR_MAX    2000             /* bytes of a span's error kept in its trace */
 #define DYNAMO_MODELS_MAX   64               /* names of models counted in a trace */
 #define OPEN_LIVE_MS        60000            /* a token's server is judged dead after that */
-#define BLIND_LIVE_MS       30000 /* others keep off a trace with a blind batch that long */
-#define TOKEN_BLIND         'x'   /* between a token's time in hex and its random part */
+#define BLIND_LIVE_MS       5000 /* others keep off a trace with a blind batch that long */
+#define TOKEN_BLIND         'x'  /* between a token's time in hex and its random part */
 #define TOKEN_SAFE          's'
 #define TOKENS              "xs"
 #define TOKEN_MAX           48
 #define OLDER_INPUT_BYTES   60000 /* input and metadata of a span that an older server made */
-#define BLIND_SEND_MS       10000 /* and the batch sends nothing more after that */
+#define BLIND_SEND_MS       2000  /* and the batch sends nothing more after that */
 
 /* ---- value.c: text that is being made, with the first failure kept. */
 struct out {
@@ -163,6 +166,7 @@ struct trace_record {
     struct text model_span;                 /* whose model is the trace's */
     bool figures;                           /* ours have counted its spans */
     bool open_live, open_blind, open_stale; /* tokens in it that are not `own` */
+    char *others;                           /* those that are live, a line each; NULL: none */
     bool own;                               /* the token asked for is in it */
     bool model_map;                         /* model_counts is there */
     bool expired;

@@ -152,7 +152,7 @@ int dynamo_record_refresh(struct backend_session *s, struct trace_record *r, int
     if ((r->figures && !r->open_stale) || r->open_live || clock_boot_ns() > until)
         return ERR_OK;
     struct trace_record again;
-    int err = dynamo_trace_recount(s, r->trace.trace_id);
+    int err = dynamo_trace_recount(s, r->trace.trace_id, NULL, NULL);
     if (err != ERR_OK) /* it is told as it is */
         return err == ERR_NOMEM ? err : ERR_OK;
     err = dynamo_trace_get(s, r->trace.trace_id, NULL, &again);

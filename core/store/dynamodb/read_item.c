@@ -144,9 +144,11 @@ static int64_t token_time(const char *token)
     return (*end == TOKEN_BLIND || *end == TOKEN_SAFE) && ms > 0 ? ms : 0;
 }
 
-static void read_open(struct trace_record *r, const json *item, const char *own)
+static int read_open(struct trace_record *r, const json *item, const char *own)
 {
     int64_t now = dynamo_now_ms();
+    struct out others;
+    out_init(&others);
     for (const json *e = json_first(item_attribute(item, "open", "SS")); e != NULL;
          e = json_next(e)) {
         const char *token = json_text(e);
@@ -162,7 +164,15 @@ static void read_open(struct trace_record *r, const json *item, const char *own)
         r->open_stale = r->open_stale || !live;
         if (live && strchr(token, TOKEN_BLIND) != NULL && made > now - BLIND_LIVE_MS)
             r->open_blind = true;
+        if (live) {
+            out_text(&others, token);
+            out_text(&others, "\n");
+        }
     }
+    int err = others.err;
+    r->others = buf_take(&others.buf);
+    out_release(&others);
+    return err;
 }
 
 /* How many models have spans, and their names. */
@@ -242,8 +252,9 @@ int dynamo_trace_record_read(struct trace_record *r, const json *item, const cha
     t->start_time = read_time(item, "start_time");
     t->end_time = read_time(item, "end_time");
     read_figures(r, item);
-    read_open(r, item, own);
-    int err = read_models(r, item);
+    int err = read_open(r, item, own);
+    if (err == ERR_OK)
+        err = read_models(r, item);
     if (err == ERR_OK)
         err = pack_end(&p, &r->memory);
     else
@@ -257,7 +268,8 @@ void dynamo_trace_record_release(struct trace_record *r)
 {
     free(r->memory);
     free(r->model_names);
-    r->memory = r->model_names = NULL;
+    free(r->others);
+    r->memory = r->model_names = r->others = NULL;
 }
 
 void dynamo_span_read_metadata(struct stored_span *span)

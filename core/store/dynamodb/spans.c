@@ -85,7 +85,7 @@ static int read_trace(struct backend_session *s, struct text project_id, struct 
         }
         if (i > 0 || r->open_live || (r->figures && !r->open_stale))
             return ERR_OK;
-        err = dynamo_trace_recount(s, trace_id);
+        err = dynamo_trace_recount(s, trace_id, NULL, NULL);
         if (err != ERR_OK) /* it is told as it is; the next who looks tries again */
             return err == ERR_NOMEM ? err : ERR_OK;
         dynamo_trace_record_release(r);

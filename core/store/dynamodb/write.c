@@ -37,6 +37,7 @@ static void round_release(struct round *r)
     for (size_t i = 0; i < r->group_count; i++) {
         dynamo_totals_release(&r->groups[i].totals);
         dynamo_trace_record_release(&r->groups[i].record);
+        out_release(&r->groups[i].suspects);
         free(r->groups[i].id);
     }
     for (size_t i = 0; i < r->plan_count; i++)
@@ -65,6 +66,7 @@ static struct group *group_get(struct round *r, struct text project_id, struct t
         g->project_id = project_id;
         if (g->id != NULL && map_set(&r->by_trace, key.buf.data, key.buf.len, g) == ERR_OK) {
             dynamo_totals_init(&g->totals);
+            out_init(&g->suspects);
             r->group_count++;
         } else {
             free(g->id);
@@ -239,6 +241,7 @@ static int update_existing(struct round *r, struct plan *p)
     int err = p->create != NULL ? meet_existing(r, p) : ERR_OK;
     if (err != ERR_OK || p->done)
         return err;
+    group_note_suspect(p);
     if (p->completes)
         return dynamo_span_update(r, p);
     p->done = true;

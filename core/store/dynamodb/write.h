@@ -38,6 +38,9 @@ struct group {
     bool open;                  /* the token is in the trace */
     struct trace_record record; /* as it was read, with memory of its own */
     struct totals totals;
+    /* Tokens of others, a line each, under which spans of this call were written before: their
+     * totals are not added yet, or never will be. */
+    struct out suspects;
 };
 
 /* The writes to one span. */
@@ -84,10 +87,15 @@ int dynamo_spans_read(struct round *r, struct plan **plans, size_t count) WARN_U
 int dynamo_span_put(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
 int dynamo_span_update(struct round *r, struct plan *p) WARN_UNUSED_RESULT;
 int dynamo_spans_put_blind(struct round *r, struct plan **plans, size_t count) WARN_UNUSED_RESULT;
+/* Notes in the group what the span's last token tells. */
+void group_note_suspect(struct plan *p);
 /* Takes over what `from` tells; a time of end that is there stays. */
 void dynamo_span_overlay(struct stored_span *into, const struct stored_span *from);
 
-/* recount.c: counts a trace's spans again, unless somebody is writing it. ERR_AGAIN: that. */
-int dynamo_trace_recount(struct backend_session *s, struct text trace_id) WARN_UNUSED_RESULT;
+/* recount.c: counts a trace's spans again, unless somebody is writing them (ERR_AGAIN). With a
+ * round and a group: its own token and those that it suspects do not keep it from that, and the
+ * round's spans of the group count also where the index does not tell them yet. */
+int dynamo_trace_recount(struct backend_session *s, struct text trace_id, const struct round *r,
+                         const struct group *g) WARN_UNUSED_RESULT;
 
 #endif

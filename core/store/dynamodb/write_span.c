@@ -1,4 +1,5 @@
 /* Spans in a call of write: read, put, updated. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,7 +237,7 @@ static int put_whole_batch(struct round *r, struct plan **plans, size_t count)
 {
     for (int i = 0; i < BATCH_TRIES; i++) {
         if (!may_be_blind(plans, count))
-            break;
+            return ERR_OK; /* the rest goes one by one */
         int err = put_batch(r, plans, count);
         if (err != ERR_OK || all_done(plans, count))
             return err;
@@ -363,9 +364,25 @@ static void was_updated(struct plan *p, const struct stored_span *before)
     p->done = true;
 }
 
+/* Whether the span was last written under a token that is still in its trace: by a server that died
+ * before it added the totals, or is about to. */
+void group_note_suspect(struct plan *p)
+{
+    char token[TOKEN_MAX + 2];
+    struct group *g = p->group;
+    const char *others = g->record.others;
+    if (p->old.by.len == 0 || p->old.by.len >= TOKEN_MAX || others == NULL)
+        return;
+    snprintf(token, sizeof(token), "%.*s\n", (int)p->old.by.len, p->old.by.at);
+    /* With it all that are older than ours: under one of them it may have been written before. */
+    if (strstr(others, token) != NULL && strstr(buf_str(&g->suspects.buf), token) == NULL)
+        out_text(&g->suspects, others);
+}
+
 int dynamo_span_update(struct round *r, struct plan *p)
 {
     for (int i = 0; i < UPDATE_TRIES; i++) {
+        group_note_suspect(p);
         int err = update_once(r, p);
         if (err == ERR_OK)
             was_updated(p, &p->old.span);

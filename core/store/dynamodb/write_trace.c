@@ -6,9 +6,11 @@
 #include "base/clock.h"
 #include "store/dynamodb/write.h"
 
-#define BLIND_WAIT_MS ((int64_t)4000) /* for another server's batch, then ERR_BUSY */
-#define BLIND_LOOK_MS 20
-#define CLOSE_TRIES   12
+#define BLIND_WAIT_MS   ((int64_t)BLIND_LIVE_MS + 1500) /* then ERR_BUSY */
+#define BLIND_LOOK_MS   20
+#define CLOSE_TRIES     12
+#define SUSPECT_LOOKS   6
+#define SUSPECT_WAIT_MS 60
 
 int dynamo_trace_get(struct backend_session *s, struct text trace_id, const char *own,
                      struct trace_record *out)
@@ -227,22 +229,92 @@ static int close_once(struct round *r, struct group *g, bool complete, json **it
     return err;
 }
 
-/* The trace as the last update left it: whether the tokens of dead servers are in it. */
+/* Puts a token of long ago in: the totals are in doubt for whoever reads the trace next. */
+static int put_doubt(struct round *r, struct group *g)
+{
+    char doubt[TOKEN_MAX + 2];
+    struct update u;
+    snprintf(doubt, sizeof(doubt), "1%c%s", TOKEN_SAFE, strpbrk(g->token, TOKENS) + 1);
+    update_init(&u);
+    update_add_member(&u, "open", doubt);
+    update_add_n(&u, "rev", 1);
+    update_where_text(&u, "# = $", "project_id", g->project_id);
+    int err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
+    update_release(&u);
+    return err;
+}
+
+/* What was asked for is done; totals that cannot be counted now are counted by the next reader. */
+static int count_again(struct round *r, struct group *g)
+{
+    int err = dynamo_trace_recount(r->s, g->trace_id, r, g);
+    if (err == ERR_AGAIN)
+        err = put_doubt(r, g);
+    return err == ERR_NOMEM ? err : ERR_OK;
+}
+
+static bool has_suspect(const struct group *g, const struct trace_record *now)
+{
+    for (const char *p = now->others; p != NULL && *p != '\0'; p += strcspn(p, "\n") + 1) {
+        char token[TOKEN_MAX + 2];
+        snprintf(token, sizeof(token), "%.*s\n", (int)strcspn(p, "\n"), p);
+        if (strstr(buf_str(&g->suspects.buf), token) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* Waits a little for servers that may be about to add what they wrote; *left: some have not. */
+static int wait_for_suspects(struct round *r, struct group *g, bool *left)
+{
+    int err = ERR_OK;
+    *left = g->suspects.buf.len > 0;
+    for (int i = 0; i < SUSPECT_LOOKS && *left && err == ERR_OK; i++) {
+        session_sleep_ms(i > 0 ? SUSPECT_WAIT_MS : 0);
+        err = look(r, g);
+        *left = err == ERR_OK && has_suspect(g, &g->record);
+    }
+    return err;
+}
+
+/* Totals that others may not have added are counted before this call's token goes, so that one of
+ * them is in the trace whenever this server dies. */
+static int settle_suspects(struct round *r, struct group *g)
+{
+    bool left = false;
+    int err = wait_for_suspects(r, g, &left);
+    if (err != ERR_OK || !left || g->refused != ERR_OK)
+        return err;
+    err = dynamo_trace_recount(r->s, g->trace_id, r, g);
+    if (err == ERR_OK)
+        g->open = false; /* what this call wrote is in it */
+    else if (err == ERR_AGAIN)
+        err = put_doubt(r, g);
+    return err;
+}
+
+/* The trace as the last update left it: tokens of dead servers may be in it. */
 static int after_close(struct round *r, struct group *g, const json *item)
 {
     struct trace_record now;
-    if (item == NULL)
+    if (item == NULL || g->spans == 0)
         return ERR_OK;
     int err = dynamo_trace_record_read(&now, item, NULL);
     if (err != ERR_OK)
         return err;
-    bool recount = g->spans > 0 && now.open_stale && !now.open_live;
+    bool stale = now.open_stale && !now.open_live;
     dynamo_trace_record_release(&now);
-    if (!recount)
-        return ERR_OK;
-    err = dynamo_trace_recount(r->s, g->trace_id);
-    /* What was asked for is done; totals in doubt are set right by the next who looks. */
-    return err == ERR_NOMEM ? err : ERR_OK;
+    if (stale)
+        err = count_again(r, g);
+    return err;
+}
+
+/* The token is gone from the trace: a try whose answer was lost was obeyed, or this server was
+ * taken for dead and its spans were counted before they were all there. */
+static int after_loss(struct round *r, struct group *g)
+{
+    g->open = false;
+    return count_again(r, g);
 }
 
 int group_close(struct round *r, struct group *g)
@@ -256,6 +328,10 @@ int group_close(struct round *r, struct group *g)
         if (err != ERR_OK || g->refused != ERR_OK)
             return err;
     }
+    if (g->open && g->suspects.buf.len > 0)
+        err = settle_suspects(r, g);
+    if (err != ERR_OK || (!g->open && !complete))
+        return err;
     for (int i = 0; i < CLOSE_TRIES; i++) {
         json *item = NULL;
         err = close_once(r, g, complete, &item);
@@ -265,40 +341,26 @@ int group_close(struct round *r, struct group *g)
         if (err != ERR_EXIST)
             return err;
         err = look(r, g);
-        if (err != ERR_OK || g->refused != ERR_OK)
-            return err;
-        if (g->open && !g->record.own) {
-            /* A try whose answer was lost was obeyed; or this server was taken for dead, and the
-             * spans were counted by another. */
-            g->open = false;
+        if (err == ERR_OK && g->refused == ERR_OK && g->open && !g->record.own) {
+            err = after_loss(r, g);
             complete = complete && g->record.trace.end_time == 0;
-            if (!complete)
-                return ERR_OK;
         }
+        if (err != ERR_OK || g->refused != ERR_OK || (!g->open && !complete))
+            return err;
     }
     return session_fail(r->s, ERR_BUSY, "a trace is written by too many at once");
 }
 
 void group_abandon(struct round *r, struct group *g)
 {
-    char doubt[TOKEN_MAX + 2];
     struct update u;
-    if (!g->open)
-        return;
-    /* A token of long ago, before ours goes; what fails here is told by ours when it is old. */
-    snprintf(doubt, sizeof(doubt), "1%c%s", TOKEN_SAFE, strpbrk(g->token, TOKENS) + 1);
-    update_init(&u);
-    update_add_member(&u, "open", doubt);
-    update_add_n(&u, "rev", 1);
-    update_where_text(&u, "contains(#, $)", "open", text_of(g->token));
-    int err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
-    update_release(&u);
-    if (err != ERR_OK)
+    /* The doubt before ours goes; what fails here is told by ours when it is old. */
+    if (!g->open || put_doubt(r, g) != ERR_OK)
         return;
     update_init(&u);
     update_drop_member(&u, "open", g->token);
     update_where_text(&u, "contains(#, $)", "open", text_of(g->token));
-    err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
+    int err = update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "NONE", NULL);
     update_release(&u);
     if (err == ERR_OK)
         g->open = false;
