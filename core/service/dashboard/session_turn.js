@@ -3,7 +3,7 @@
 
 import {get, segment} from "./api.js";
 import {answerOf, questionOf} from "./conversation_model.js";
-import {timeOf} from "./span_facts.js";
+import {counts, timeOf} from "./span_facts.js";
 
 const SPANS_MAX = 3000; // of a trace that is looked through
 const AT_ONCE = 3;
@@ -24,7 +24,7 @@ async function inTurn(run) {
 
 /** The span that tells most: the call that began last, else the first root. */
 export function telling(spans) {
-    const calls = spans.filter((span) => span.span_type === "llm");
+    const calls = spans.filter((span) => span.span_type === "llm" && counts(span)); // not those around others
     const ended = calls.filter((span) => span.end_time && !span.error);
     const last = (list) => list.reduce((a, b) => (timeOf(b.start_time) >= timeOf(a.start_time) ? b : a));
     if (ended.length > 0) return last(ended);

@@ -62,6 +62,7 @@ test("the span that tells a trace's answer", () => {
     assert.equal(telling([root, call("a", 2), call("b", 5, {error: "x"})]).span_id, "a");
     assert.equal(telling([root, call("b", 5, {error: "x"})]).span_id, "b");
     assert.equal(telling([span("c", "r", 1, 2), root]).span_id, "r");
+    assert.equal(telling([call("o", 5, {metadata: {counted: false}}), call("i", 4)]).span_id, "i");
     assert.equal(telling([]), null);
 });
 
