@@ -122,7 +122,7 @@ export class TracesBar {
                 close();
                 this.page.setFilters(values);
             });
-        const made = popover({}, [], form, "Filters");
+        const made = popover({class: "button filter-button"}, [], form, "Filters");
         const read = () => readModels(this.page.signal);
         made.button.addEventListener("pointerenter", read, {once: true});
         made.button.addEventListener("focus", read, {once: true});
