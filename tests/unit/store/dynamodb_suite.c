@@ -1,5 +1,6 @@
 /* The tests of every backend, against the DynamoDB that the environment names (as of the service's
- * settings): tests/e2e/test_dynamodb.py starts one. Usage: dynamodb_suite [scale] */
+ * settings): tests/e2e/test_dynamodb.py starts one. Usage:
+ * dynamodb_suite [scale [pattern of tests to leave out]] */
 #include "base/options.h"
 
 #include "backend_suite.h"
@@ -7,6 +8,8 @@
 int main(int argc, char **argv)
 {
     struct backend_suite_options options = {.scale = argc > 1 ? (unsigned)atoi(argv[1]) : 1};
+    if (argc > 2)
+        cmocka_set_skip_filter(argv[2]);
     if (options_load() != ERR_OK || option_text(OPTION_DYNAMODB_ENDPOINT_URL)[0] == '\0') {
         fprintf(stderr, "DYNAMODB_ENDPOINT_URL is not set\n");
         return 77;

@@ -1,0 +1,396 @@
+"""The service's DynamoDB store against two servers that no one here wrote: the tests of every
+backend, boto3 beside it in the same tables, faults between them, and where its keys come from."""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+import unittest
+
+import dynamo
+import dynamo_faults
+import harness
+import serving
+
+TRACES, SPANS = "llm-tracer-dev-traces", "llm-tracer-dev-spans"
+BOTO = """
+import boto3, decimal, json, sys
+url, work = sys.argv[1], json.loads(sys.stdin.read(), parse_float=decimal.Decimal)
+resource = boto3.resource("dynamodb", endpoint_url=url, region_name="eu-central-1",
+                          aws_access_key_id="test", aws_secret_access_key="test-secret")
+def plain(value):
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return sorted(value) if isinstance(value, set) else str(value)
+told = []
+for operation, table, arguments in work:
+    told.append(getattr(resource.Table(table), operation)(**arguments).get("Item"))
+print(json.dumps(told, default=plain))
+"""
+VERIFY = """
+import json, sys
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+told = json.loads(sys.stdin.read())
+headers = {k.lower(): v for k, v in told["headers"].items()}
+said = dict(p.strip().split("=", 1) for p in headers["authorization"].split(" ", 1)[1].split(","))
+names = said["SignedHeaders"].split(";")
+request = AWSRequest("POST", told["url"], data=told["body"].encode(),
+                     headers={n: headers[n] for n in names})
+request.context["timestamp"] = headers["x-amz-date"]
+auth = SigV4Auth(Credentials("test", "test-secret"), "dynamodb", "eu-central-1")
+right = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+print(json.dumps([right == said["Signature"], names]))
+"""
+
+
+def boto(url, *work):
+    done = subprocess.run([dynamo.python(), "-c", BOTO, url], input=json.dumps(work), text=True,
+                          capture_output=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise AssertionError(done.stderr)
+    return json.loads(done.stdout)
+
+
+class Suite(unittest.TestCase):
+    """What every backend has to do (tests/unit/store/backend_suite.c)."""
+
+    def run_suite(self, peer, *words):
+        with dynamo.PEERS[peer]() as url:
+            began = time.monotonic()
+            done = subprocess.run([os.path.join(harness.BUILD, "bin", "store_dynamodb_suite"), "1",
+                                   *words], capture_output=True, text=True, timeout=400,
+                                  check=False, env={**os.environ, **dynamo.environment(url)})
+            self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr[-3000:])
+            print(f"{peer}: {time.monotonic() - began:.1f} s", flush=True)
+
+    def test_dynalite(self):
+        self.run_suite("dynalite")
+
+    def test_moto(self):
+        self.run_suite("moto", "test_random")
+
+
+class Together(unittest.TestCase):
+    """boto3 reads what we write, and we read what it wrote, as older servers do."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.url = cls.enterClassContext(dynamo.moto())
+        cls.server = cls.enterClassContext(serving.Server(dynamo.environment(cls.url)))
+
+    def test_boto3_reads_ours(self):
+        client = self.server.client()
+        trace = client.create_trace("t", metadata={"a": "b", "deep": {"x": [1]}}, tags=["one"])
+        content = {"f": 0.1, "n": 12345678901234567890, "e": 1e-7, "empty": "", "no": None,
+                   "list": [True, {"k": "ü"}], "far": 1e300}
+        span = client.create_span(trace, input_data=content, cost_usd=1e-06)
+        client.complete_span(span, tokens_input=3, cost_usd=0.3, output_data={})
+        client.complete_trace(trace, output="done")
+        t, s = boto(self.url, ("get_item", TRACES, {"Key": {"trace_id": trace}}),
+                    ("get_item", SPANS, {"Key": {"span_id": span}}))
+        self.assertEqual((t["metadata"], t["tags"], t["output"], t["span_count"], t["total_cost"]),
+                         ({"a": "b", "deep": '{"x":[1]}'}, ["one"], "done", 1, 0.3))
+        self.assertEqual((s["tokens_input"], s["cost_usd"], s["output_data"]), (3, 0.3, {}))
+        self.assertGreater(s["ttl"], time.time())
+        # 1e300 is beyond what DynamoDB holds: the document is kept as text, and whole.
+        self.assertEqual(json.loads(s["input_data"]["_json"]), content)
+        found = client.trace(trace)
+        self.assertEqual(found["spans"][0]["input_data"], content)
+        self.assertEqual(found["trace"]["metadata"], {"a": "b", "deep": {"x": [1]}})
+        del content["far"]
+        other = client.create_span(trace, input_data=content)
+        (s,) = boto(self.url, ("get_item", SPANS, {"Key": {"span_id": other}}))
+        self.assertEqual(s["input_data"], content)
+
+    def test_ours_reads_boto3s(self):
+        """Attributes missing or null, texts for numbers, times in three forms, cut content."""
+        client = self.server.client("project-old")
+        work = []
+        for i, start in enumerate(("2026-05-06T07:08:09", "2026-05-06T07:08:10Z",
+                                   "2026-05-06T07:08:11.5+00:00")):
+            work.append(("put_item", TRACES, {"Item": {
+                "trace_id": f"old{i}", "name": "n", "project_id": "old", "start_time": start,
+                "end_time": None, "metadata": {"k": "1"}, "user_id": None, "tags": []}}))
+            for n in range(2):
+                work.append(("put_item", SPANS, {"Item": {
+                    "span_id": f"old{i}-{n}", "trace_id": f"old{i}", "name": "s",
+                    "span_type": "llm", "start_time": start, "end_time": None, "model": f"m{n}",
+                    "input_data": {"temperature": "0.7", "_truncated": True,
+                                   "_original_size": 99999}, "tokens_input": 5,
+                    "metadata": {"tokens_cache_read": "4"}}}))
+            work.append(("update_item", TRACES, {
+                "Key": {"trace_id": f"old{i}"}, "UpdateExpression": "ADD span_count :n",
+                "ExpressionAttributeValues": {":n": 2}}))
+        boto(self.url, *work)
+        listed = client.all()
+        self.assertEqual([t["start_time"][11:19] for t in listed],
+                         ["07:08:11", "07:08:10", "07:08:09"])
+        for trace in listed:
+            self.assertEqual((trace["span_count"], trace["calls"], trace["running"],
+                              trace["models"], trace["tokens_input"], trace["tokens_cache_read"],
+                              trace["end_time"]), (2, 2, 2, 2, 10, 8, None))
+        self.assertEqual(len(client.all(model="M1")), 3)
+        found = client.trace("old0")
+        self.assertEqual(found["spans"][0]["input_data"],
+                         {"temperature": "0.7", "_truncated": True, "_original_size": 99999})
+        client.complete_span("old0-0", cost_usd=0.5, output_data={"a": 1})
+        client.complete_span("old0-0", cost_usd=0.75)
+        trace = client.trace("old0")["trace"]
+        self.assertEqual((trace["total_cost"], trace["running"]), (0.75, 1))
+        # An older server adds a span beside us.
+        boto(self.url, ("put_item", SPANS, {"Item": {
+            "span_id": "old0-2", "trace_id": "old0", "name": "s", "span_type": "tool",
+            "start_time": "2026-05-06T07:08:12", "error": "no"}}),
+             ("update_item", TRACES, {"Key": {"trace_id": "old0"},
+                                      "UpdateExpression": "ADD span_count :n",
+                                      "ExpressionAttributeValues": {":n": 1}}))
+        trace = client.trace("old0")["trace"]
+        self.assertEqual((trace["span_count"], trace["calls"], trace["errors"], trace["error"],
+                          trace["total_cost"]), (3, 2, 1, "no", 0.75))
+
+    def test_large_items_are_cut_and_say_so(self):
+        client = self.server.client()
+        trace = client.create_trace("large")
+        fits = {"text": "x" * 340000}
+        whole = client.create_span(trace, input_data=fits)
+        cut = client.create_span(trace, input_data={"text": "y" * 800000, "k": "v"})
+        client.complete_span(whole, output_data={"text": "z" * 300000})
+        spans = {s["span_id"]: s for s in client.trace(trace)["spans"]}
+        self.assertEqual(spans[whole]["input_data"], fits)
+        for span, field in ((cut, "input_data"), (whole, "output_data")):
+            found = spans[span][field]
+            self.assertIs(found["_truncated"], True)
+            self.assertGreater(found["_original_size"], 250000)
+            self.assertIn("bytes left out", found["text"])
+        self.assertGreater(len(spans[cut]["input_data"]["text"]), 100000)
+
+    def test_a_dead_servers_totals_are_counted_again(self):
+        client = self.server.client("project-dead")
+        trace = client.create_trace("t")
+        client.create_span(trace, span_id="dead-1", cost_usd=1)
+        boto(self.url, ("put_item", SPANS, {"Item": {
+            "span_id": "dead-2", "trace_id": trace, "name": "s", "span_type": "llm", "rev": 1,
+            "start_time": "2026-05-06T07:08:12", "cost_usd": 2, "by": "1s01"}}))
+        done = subprocess.run([dynamo.python(), "-c", BOTO.replace(
+            "told = []", 'work[0][2]["ExpressionAttributeValues"] = {":t": {"1s01"}}\ntold = []'),
+            self.url], input=json.dumps([("update_item", TRACES, {
+                "Key": {"trace_id": trace}, "UpdateExpression": "ADD #o :t",
+                "ExpressionAttributeNames": {"#o": "open"}})]), text=True, capture_output=True,
+            timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        (listed,) = client.all()
+        self.assertEqual((listed["span_count"], listed["total_cost"], listed["calls"]), (2, 3, 2))
+
+
+class Faults(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.url = cls.enterClassContext(dynamo.dynalite())
+        cls.proxy = dynamo_faults.Proxy(cls.url)
+        cls.addClassCleanup(cls.proxy.close)
+        cls.server = cls.enterClassContext(serving.Server(dynamo.environment(cls.proxy.url)))
+
+    def setUp(self):
+        self.proxy.faults.clear()
+        self.proxy.seen.clear()
+
+    def writes(self, project):
+        """A trace of eight spans by single calls, and one of sixty by a batch; every figure once."""
+        client = self.server.client(f"project-{project}")
+        trace = client.create_trace("t")
+        for i in range(8):
+            span = client.create_span(trace, cost_usd=0.25, tokens_input=1)
+            client.complete_span(span, cost_usd=0.5, tokens_output=2)
+        client.complete_trace(trace, output="x")
+        lines = [{"op": "create_trace", "trace_id": f"{project}-b", "name": "b",
+                  "project_id": project}]
+        for i in range(60):
+            ids = {"trace_id": f"{project}-b", "span_id": f"{project}-{i}"}
+            lines += [{"op": "create_span", "name": "s", "span_type": "llm", **ids},
+                      {"op": "complete_span", "cost_usd": 0.5, "tokens_output": 2, **ids}]
+        self.assertEqual(client.ingest(lines), {"accepted": 121, "rejected": []})
+        for found, spans in ((client.trace(trace), 8), (client.trace(f"{project}-b"), 60)):
+            told = found["trace"]
+            self.assertEqual((found["span_count"], told["span_count"], told["calls"],
+                              told["running"], told["total_cost"], told["tokens_output"]),
+                             (spans, spans, spans, 0, spans / 2, spans * 2))
+
+    def count(self, fault):
+        return sum(f == fault for _, f in self.proxy.seen)
+
+    def test_batches_are_used(self):
+        self.writes("plain")
+        self.assertGreaterEqual(sum(o == "BatchWriteItem" for o, _ in self.proxy.seen), 3)
+
+    def test_throttled(self):
+        for name in ("ProvisionedThroughputExceededException", "ThrottlingException",
+                     "RequestLimitExceeded"):
+            for operation in ("UpdateItem", "PutItem", "BatchWriteItem", "Query", "GetItem"):
+                self.proxy.first(operation, dynamo_faults.refusal(400, name), 2)
+        self.writes("throttled")
+        self.assertGreaterEqual(sum(isinstance(f, tuple) for _, f in self.proxy.seen), 20)
+
+    def test_unprocessed_items(self):
+        self.proxy.first("BatchWriteItem", "unprocessed", 4)
+        self.writes("unprocessed")
+        self.assertEqual(self.count("unprocessed"), 4)
+
+    def test_lost_and_cut_answers(self):
+        """Each was obeyed, and is sent again: nothing counts twice."""
+        for fault in ("lose", "half"):
+            for operation in ("UpdateItem", "PutItem", "BatchWriteItem", "BatchGetItem"):
+                turn = [0]
+
+                def hurt(name, _, operation=operation, fault=fault, turn=turn):
+                    turn[0] += name == operation
+                    return fault if name == operation and turn[0] % 3 == 1 else None
+                self.proxy.faults[:] = [hurt]
+                self.writes(f"{fault}-{operation}")
+
+    def test_server_errors_and_slow_answers(self):
+        self.proxy.first("UpdateItem", dynamo_faults.refusal(500, "InternalServerError"), 3)
+        self.proxy.first("PutItem", (503, {}, b"<html>not JSON</html>"), 2)
+        self.proxy.first("BatchWriteItem", (200, {}, b"[]"), 1)
+        self.proxy.first("BatchGetItem", "slow", 1)
+        self.writes("errors")
+
+    def test_down_is_busy_and_nothing_is_lost(self):
+        client = self.server.client("project-down")
+        trace = client.create_trace("t")
+        refused = dynamo_faults.refusal(400, "ThrottlingException")
+        self.proxy.faults[:] = [lambda *_: refused]
+        answer = client.post(f"/api/traces/{trace}/spans",
+                             {"name": "s", "span_type": "llm", "span_id": "down-1"})
+        self.assertEqual(answer.status, 503, answer)
+        self.assertIn("Retry-After", answer.headers)
+        self.proxy.faults.clear()
+        client.create_span(trace, span_id="down-1", cost_usd=1)
+        self.assertEqual(client.trace(trace)["trace"]["span_count"], 1)
+
+
+class Keys(unittest.TestCase):
+    """Where the credentials come from; nothing of them is ever said."""
+
+    KEYS = {"AccessKeyId": "AKIDROLE", "SecretAccessKey": "role-secret", "Token": "role-token",
+            "Expiration": "2099-01-01T00:00:00Z"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.url = cls.enterClassContext(dynamo.dynalite())
+
+    def serve(self, env, **more):
+        """The headers of a request that a server with these settings sent to DynamoDB."""
+        seen = []
+        proxy = dynamo_faults.Proxy(self.url)
+        self.addCleanup(proxy.close)
+        forward = proxy.forward
+
+        def look(path, headers, body):
+            seen.append((dict(headers), body.decode()))
+            return forward(path, headers, body)
+        proxy.forward = look
+        base = {k: v for k, v in dynamo.environment(proxy.url).items()
+                if not k.startswith("AWS_") or k == "AWS_REGION"}
+        with serving.Server({**base, **env}, **more) as server:
+            server.client().create_trace("t")
+            self.assertNotIn(b"secret", server.said())
+        self.assertTrue(seen)
+        return proxy.url, seen[-1]
+
+    def key_of(self, seen):
+        return seen[0]["Authorization"].split("Credential=")[1].split("/")[0]
+
+    def test_environment_and_signature(self):
+        url, seen = self.serve({**dynamo.KEYS, "AWS_SESSION_TOKEN": "a/session+token=="})
+        self.assertEqual(seen[0]["X-Amz-Security-Token"], "a/session+token==")
+        done = subprocess.run([dynamo.python(), "-c", VERIFY], input=json.dumps(
+            {"url": url + "/", "headers": seen[0], "body": seen[1]}), text=True,
+            capture_output=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        right, names = json.loads(done.stdout)
+        self.assertTrue(right)
+        for name in ("host", "x-amz-date", "x-amz-target", "x-amz-security-token"):
+            self.assertIn(name, names)
+
+    def test_shared_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "credentials")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("# ours\n[default]\naws_access_key_id = AKIDDEFAULT\n"
+                        "aws_secret_access_key=secret\n\n[ other ]\n"
+                        "aws_access_key_id=AKIDOTHER\naws_secret_access_key = secret2\n"
+                        "aws_session_token = file-token\n")
+            env = {"AWS_SHARED_CREDENTIALS_FILE": path, "AWS_EC2_METADATA_DISABLED": "true"}
+            self.assertEqual(self.key_of(self.serve(env)[1]), "AKIDDEFAULT")
+            _, seen = self.serve({**env, "AWS_PROFILE": "other"})
+            self.assertEqual((self.key_of(seen), seen[0]["X-Amz-Security-Token"]),
+                             ("AKIDOTHER", "file-token"))
+            self.assertIn("nobody", self.refused({**env, "AWS_PROFILE": "nobody"}))
+
+    def refused(self, env):
+        base = {k: v for k, v in dynamo.environment(self.url).items()
+                if not k.startswith("AWS_") or k == "AWS_REGION"}
+        server = serving.Server({**base, **env}, ready=False)
+        try:
+            self.assertNotEqual(server.process.wait(timeout=60), 0)
+            return server.said().decode()
+        finally:
+            server.kill()
+
+    def test_container(self):
+        endpoint = dynamo_faults.Endpoint(self.KEYS)
+        self.addCleanup(endpoint.close)
+        endpoint.want = {"Authorization": "Bearer of-the-pod"}
+        with tempfile.NamedTemporaryFile("w") as f:
+            f.write("Bearer of-the-pod\n")
+            f.flush()
+            env = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint.url + "/role",
+                   "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f.name}
+            self.assertEqual(self.key_of(self.serve(env)[1]), "AKIDROLE")
+        asked = len(endpoint.asked)
+        self.assertEqual(asked, 1)  # once for all requests
+        self.assertIn("401", self.refused(
+            {"AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint.url + "/role"}))
+        for bad in ("http://192.0.2.1/role", "http://127.0.0.1@192.0.2.1/", "ftp://127.0.0.1/",
+                    "http://127.0.0.1.example.com/"):
+            self.assertIn("may not", self.refused({"AWS_CONTAINER_CREDENTIALS_FULL_URI": bad}))
+
+    def test_instance(self):
+        endpoint = dynamo_faults.Endpoint(self.KEYS)
+        self.addCleanup(endpoint.close)
+        env = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": endpoint.url}
+        _, seen = self.serve(env)
+        self.assertEqual((self.key_of(seen), seen[0]["X-Amz-Security-Token"]),
+                         ("AKIDROLE", "role-token"))
+        self.assertEqual([(m, p) for m, p, _ in endpoint.asked],
+                         [("PUT", "/latest/api/token"),
+                          ("GET", "/latest/meta-data/iam/security-credentials/"),
+                          ("GET", "/latest/meta-data/iam/security-credentials/the-role")])
+
+    def test_expired_ones_are_fetched_again(self):
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60))
+        endpoint = dynamo_faults.Endpoint({**self.KEYS, "Expiration": soon})
+        self.addCleanup(endpoint.close)
+        proxy = dynamo_faults.Proxy(self.url)
+        self.addCleanup(proxy.close)
+        env = {"DYNAMODB_ENDPOINT_URL": proxy.url, "STORAGE_TYPE": "dynamodb",
+               "AWS_CONTAINER_CREDENTIALS_FULL_URI": endpoint.url + "/role"}
+        with serving.Server(env) as server:
+            client = server.client()
+            client.create_trace("t")
+            self.assertEqual(len(endpoint.asked), 1)  # due, but not at every request
+            time.sleep(10.5)
+            client.create_trace("t")
+            self.assertEqual(len(endpoint.asked), 2)
+
+    def test_none(self):
+        with tempfile.TemporaryDirectory() as home:
+            said = self.refused({"HOME": home, "AWS_EC2_METADATA_DISABLED": "true"})
+        self.assertIn("AWS_ACCESS_KEY_ID", said)
+
+
+if __name__ == "__main__":
+    unittest.main()
