@@ -6,7 +6,7 @@
 #include "store/sqlite/sqlite.h"
 
 enum { ENTRY_BYTES = 12, CHUNK_BITS = 7, CHUNKS = 1 << CHUNK_BITS };
-enum { SEGMENT_ROWS = 65536, FILTER_MIN = 1 << 18, FILTER_MAX = 1 << 24 };
+enum { SEGMENT_ROWS = 32768, FILTER_MIN = 1 << 18, FILTER_MAX = 1 << 24 };
 
 uint64_t ids_hash(const struct backend *b, struct text id)
 {

@@ -114,7 +114,7 @@ static int bound_log(void *user, sqlite3 *db, const char *name, int pages)
 /* synchronous FULL: what was acknowledged is there after a power cut too. */
 static int set_up_session(struct backend_session *s)
 {
-    int err = sql_exec(s, s->writer ? "PRAGMA synchronous = FULL; PRAGMA main.cache_size = -16384;"
+    int err = sql_exec(s, s->writer ? "PRAGMA synchronous = FULL; PRAGMA main.cache_size = -8192;"
                                       "PRAGMA search.cache_size = -1024;"
                                       "PRAGMA journal_size_limit = 67108864;"
                                       "PRAGMA secure_delete = FAST"

@@ -18,7 +18,7 @@
 #include "store/words.h"
 
 #define SEARCH_PART_DOCUMENTS 262144
-#define SEARCH_LATER_MAX      4000 /* what has not ended is indexed as it is beyond that */
+#define SEARCH_LATER_MAX      1000 /* what has not ended is indexed as it is beyond that */
 
 struct backend_session;
 

@@ -10,6 +10,7 @@ enum { GROUPS_MAX = 10000, SAMPLES_FOLD = 16384 };
 struct group {
     struct text key, user; /* at NULL: not grouped by */
     int64_t time;          /* hours */
+    bool told;
     struct rollup_figures figures;
     struct buf latency, ttft; /* printed histograms, one after another: length, bytes */
 };
@@ -20,6 +21,7 @@ struct grouping {
     struct map map;
     struct group **groups;
     size_t count, cap;
+    bool sampling; /* the second time: histograms of the groups that are told */
 };
 
 static void free_group(struct group *g)
@@ -153,8 +155,13 @@ static int add_row(struct grouping *all, sqlite3_stmt *st, bool by_key)
     int err = find_group(all, key, group_time(all->q, sqlite3_column_int64(st, 0)), &g);
     if (err != ERR_OK)
         return err;
-    rollup_read_figures(st, 3, &f);
-    rollup_add(&g->figures, &f);
+    if (!all->sampling) {
+        rollup_read_figures(st, 3, &f);
+        rollup_add(&g->figures, &f);
+        return ERR_OK;
+    }
+    if (!g->told)
+        return ERR_OK;
     err = add_samples(&g->latency, sql_column_text(st, 16));
     return err == ERR_OK ? add_samples(&g->ttft, sql_column_text(st, 17)) : err;
 }
@@ -180,6 +187,8 @@ static int read_kind(struct grouping *all, enum rollup_kind kind, bool by_key)
     return err;
 }
 
+/* What is written between the two times is in the second one only: a group that is new then is not
+ * told, and histograms may have some more than the sums. */
 static int read_all(struct grouping *all)
 {
     unsigned by = all->q->group_by;
@@ -253,8 +262,14 @@ int sqlite_stats(struct backend_session *s, const struct stored_stats *q, stored
     int err = read_all(&all);
     if (err == ERR_OK && all.count > 1)
         qsort(all.groups, all.count, sizeof(struct group *), by_time);
-    for (size_t i = 0; i < all.count && i < limit && err == ERR_OK; i++)
-        err = tell(&all, all.groups[i], each, user);
+    for (size_t i = 0; i < all.count && i < limit; i++)
+        all.groups[i]->told = true;
+    all.sampling = true;
+    if (err == ERR_OK)
+        err = read_all(&all);
+    for (size_t i = 0; i < limit && i < all.count && err == ERR_OK; i++)
+        if (all.groups[i]->told)
+            err = tell(&all, all.groups[i], each, user);
     for (size_t i = 0; i < all.count; i++)
         free_group(all.groups[i]);
     free(all.groups);
