@@ -4,8 +4,8 @@
  *
  * Prints one JSON object: how many requests of each status, how many without an answer (which only
  * those that are no HTTP may be), and, for the first ones that are a fault, which they were. Ends
- * with 1 when there was a fault: a 5xx but 503 and 507, no answer to a whole request, an answer
- * that is no HTTP, no connection. */
+ * with 1 when there was a fault: a 5xx but 503 and 507 (of what is no HTTP 501 and 505), no answer
+ * to a whole request, an answer that is no HTTP, no connection. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -128,8 +128,13 @@ static void end(struct peer *p, bool keep)
 static void answered(struct peer *p, const struct answer *a, size_t took)
 {
     storm.statuses[a->status > 0 && a->status < 1000 ? a->status : 0]++;
-    if (a->status < 200 || a->status > 599 ||
-        (a->status >= 500 && a->status != 503 && a->status != 507))
+    bool alright = a->status >= 200 && a->status < 500;
+    if (a->status == 503 || a->status == 507)
+        alright = true;
+    /* RFC 9110 §15.6: a version or coding of the protocol that there is not. */
+    if (!p->request.framed && (a->status == 501 || a->status == 505))
+        alright = true;
+    if (!alright)
         fault(p, "a status that must not be");
     /* A body that the server did not wait for would be read as the next request. */
     end(p, !a->close && p->sent == p->request.len && took == p->len);
