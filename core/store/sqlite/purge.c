@@ -2,7 +2,7 @@
  * are many, in the next steps: nobody sees them any more. */
 #include "store/sqlite/rollup.h"
 
-enum { SPANS_A_STEP = 500, TRACES_A_STEP = 100, FREE_PAGES_MIN = 1024 };
+enum { SPANS_A_STEP = 1000, TRACES_A_STEP = 250, FREE_PAGES_MIN = 1024 };
 
 struct step {
     struct backend_session *s;
