@@ -112,11 +112,11 @@ static void put_part(struct query *q, const char *column, struct text text)
 {
     if (text.at == NULL || text.len == 0)
         return;
-    put(q, " AND instr(lower(");
+    put(q, " AND local_contains(");
     put(q, column);
-    put(q, "), lower(");
+    put(q, ", ");
     put_text(q, text);
-    put(q, ")) > 0");
+    put(q, ")");
 }
 
 static void put_tags(struct query *q, const char *column, const struct stored_filter *f)

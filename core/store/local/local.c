@@ -1,12 +1,15 @@
 /* Opening, sessions, and what a session's other functions share. */
 #include "store/local/local.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "store/local/index.h"
+#include "store/words.h"
 
 int local_error(struct backend_session *s, int err, const char *format, ...)
 {
@@ -36,12 +39,60 @@ static int open_store(const char *dir, struct store **out, char **notice)
     return err == ERR_OK ? store_open(out, dir, STORE_READ, notice) : err;
 }
 
+static struct text value_text(sqlite3_value *value)
+{
+    const char *text = (const char *)sqlite3_value_text(value);
+    return (struct text){text, text == NULL ? 0 : (size_t)sqlite3_value_bytes(value)};
+}
+
+static bool is_ascii(struct text t)
+{
+    for (size_t i = 0; i < t.len; i++)
+        if ((t.at[i] & 0x80) != 0)
+            return false;
+    return true;
+}
+
+/* text_contains of a part that is ASCII: nothing else becomes ASCII in lower case. A list may ask
+ * this of a hundred thousand names. */
+static bool contains_ascii(struct text whole, struct text part)
+{
+    const char first[3] = {(char)tolower(part.at[0]), (char)toupper(part.at[0]), '\0'};
+    for (size_t i = 0; i + part.len <= whole.len; i++)
+        if ((whole.at[i] == first[0] || whole.at[i] == first[1]) &&
+            strncasecmp(whole.at + i, part.at, part.len) == 0)
+            return true;
+    return false;
+}
+
+/* SQL function local_contains(whole, part): in any case, as every backend has it. */
+static void contains(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    struct text whole = value_text(argv[0]);
+    struct text part = value_text(argv[1]);
+    bool ascii = whole.at != NULL && part.len > 0 && is_ascii(part);
+    sqlite3_result_int(context, ascii ? contains_ascii(whole, part) : text_contains(whole, part));
+}
+
+static int add_functions(struct backend_session *s)
+{
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    if (s->prepared == s->store->opened)
+        return ERR_OK;
+    if (sqlite3_create_function(s->store->db, "local_contains", 2, flags, NULL, contains, NULL,
+                                NULL) != SQLITE_OK)
+        return local_error(s, ERR_NOMEM, "out of memory");
+    s->prepared = s->store->opened;
+    return ERR_OK;
+}
+
 int local_enter(struct backend_session *s)
 {
     if (s->store != NULL) {
         int err = db_follow(s->store);
         if (err == ERR_OK)
-            return ERR_OK;
+            return add_functions(s);
         (void)local_error(s, err, "%s", store_error(s->store));
         store_close(s->store);
         s->store = NULL;
@@ -50,11 +101,11 @@ int local_enter(struct backend_session *s)
     }
     char *notice = NULL;
     int err = open_store(s->backend->dir, &s->store, &notice);
-    s->attached = 0;
+    s->attached = s->prepared = 0;
     if (err != ERR_OK)
         (void)local_error(s, err, "%s", notice != NULL ? notice : err_str(err));
     free(notice);
-    return err;
+    return err == ERR_OK ? add_functions(s) : err;
 }
 
 static int attach(struct backend_session *s)

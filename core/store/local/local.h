@@ -25,6 +25,7 @@ struct backend_session {
     struct backend *backend;
     struct store *store; /* NULL: there is none yet */
     uint64_t attached;   /* the store's `opened` when the index was attached; 0: it is not */
+    uint64_t prepared;   /* the same, when its functions were added */
     uint64_t changed;    /* what local_changes counts */
     int64_t version;
     struct buf scratch;

@@ -96,6 +96,12 @@ static void test_follows(void **state)
     await_list(&l, (struct stored_filter){.name = text_of("renamed"), .min_duration_ms = 900},
                "renamed ");
     expect_list(&l, search("renamed"), "renamed ");
+    t = named_trace(1, "Caf\xc3\x89 One", 1, 900);
+    put_named(s, t);
+    await_list(&l, (struct stored_filter){.name = text_of("f\xc3\xa9 oNE")}, "Caf\xc3\x89 One ");
+    expect_list(&l, (struct stored_filter){.name = text_of("e on")}, "");
+    expect_list(&l, (struct stored_filter){.name = text_of("NE")}, "Caf\xc3\x89 One ");
+    expect_list(&l, (struct stored_filter){.name = text_of("ne ")}, "");
     look_close(&l);
     store_close(s);
 }
