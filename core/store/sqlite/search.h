@@ -46,7 +46,10 @@ struct search_index {
      * the index. */
     int64_t claimed_trace, claimed_span, forced_trace, forced_span, again_done;
 };
+/* Takes the session over, also when it fails. */
 int search_index_open(struct search_index *x, struct backend_session *session);
+/* search_thread.c */
+void search_index_init(struct search_index *x, struct backend_session *session);
 int search_index_start(struct search_index *x);
 void search_index_stop(struct search_index *x);
 /* Tells it that something was committed. */

@@ -251,6 +251,48 @@ static void measure_large_trace(void)
     }
 }
 
+static void measure_lists(void)
+{
+    struct text large = text_of("large");
+    struct text small = text_of("small");
+    measure_list("newest", (struct stored_filter){.project_id = large});
+    measure_list("status error", (struct stored_filter){.project_id = large, .status = 3});
+    measure_list("user", (struct stored_filter){.project_id = large, .user_id = text_of("user-5")});
+    measure_list("session",
+                 (struct stored_filter){.project_id = large, .session_id = text_of("session-77")});
+    measure_list("part of name",
+                 (struct stored_filter){.project_id = large, .name = text_of("question 1777")});
+    measure_list("no such name",
+                 (struct stored_filter){.project_id = large, .name = text_of("zebra")});
+    measure_list("no such tag", (struct stored_filter){
+                                    .project_id = large, .tags = {text_of("x")}, .tag_count = 1});
+    measure_list("part of model",
+                 (struct stored_filter){.project_id = large, .model = text_of("SONNET")});
+    measure_list("no such model",
+                 (struct stored_filter){.project_id = large, .model = text_of("llama")});
+    measure_list("min duration, none",
+                 (struct stored_filter){.project_id = large, .min_duration_ms = 100000000});
+    for (int sort = 1; sort < 5; sort++)
+        measure_list("sort",
+                     (struct stored_filter){.project_id = large, .sort = (enum stored_sort)sort});
+    measure_list("q: in every span",
+                 (struct stored_filter){.project_id = large, .q = text_of("common")});
+    measure_list(
+        "q: in every span, by cost",
+        (struct stored_filter){.project_id = large, .q = text_of("common"), .sort = SORT_COST});
+    measure_list("q: in no span",
+                 (struct stored_filter){.project_id = large, .q = text_of("xylophone")});
+    measure_list("q: in a thousandth",
+                 (struct stored_filter){.project_id = large, .q = text_of("seldom common")});
+    measure_list("q: in a thousandth, small project",
+                 (struct stored_filter){.project_id = small, .q = text_of("seldom")});
+    measure_list("q: in every span, errors", (struct stored_filter){.project_id = large,
+                                                                    .q = text_of("common"),
+                                                                    .status = STORED_ERROR});
+    measure_list("q: one",
+                 (struct stored_filter){.project_id = large, .q = text_of("question1777 common")});
+}
+
 int main(int argc, char **argv)
 {
     struct backend *b;
@@ -290,44 +332,7 @@ int main(int argc, char **argv)
         nanosleep(&second, NULL);
     }
     printf("waited %.1f s\n", now() - begin);
-    struct text large = text_of("large");
-    struct text small = text_of("small");
-    measure_list("newest", (struct stored_filter){.project_id = large});
-    measure_list("status error", (struct stored_filter){.project_id = large, .status = 3});
-    measure_list("user", (struct stored_filter){.project_id = large, .user_id = text_of("user-5")});
-    measure_list("session",
-                 (struct stored_filter){.project_id = large, .session_id = text_of("session-77")});
-    measure_list("part of name",
-                 (struct stored_filter){.project_id = large, .name = text_of("question 1777")});
-    measure_list("no such name",
-                 (struct stored_filter){.project_id = large, .name = text_of("zebra")});
-    measure_list("no such tag", (struct stored_filter){
-                                    .project_id = large, .tags = {text_of("x")}, .tag_count = 1});
-    measure_list("part of model",
-                 (struct stored_filter){.project_id = large, .model = text_of("SONNET")});
-    measure_list("no such model",
-                 (struct stored_filter){.project_id = large, .model = text_of("llama")});
-    measure_list("min duration, none",
-                 (struct stored_filter){.project_id = large, .min_duration_ms = 100000000});
-    for (int sort = 1; sort < 5; sort++)
-        measure_list("sort",
-                     (struct stored_filter){.project_id = large, .sort = (enum stored_sort)sort});
-    measure_list("q: in every span",
-                 (struct stored_filter){.project_id = large, .q = text_of("common")});
-    measure_list(
-        "q: in every span, by cost",
-        (struct stored_filter){.project_id = large, .q = text_of("common"), .sort = SORT_COST});
-    measure_list("q: in no span",
-                 (struct stored_filter){.project_id = large, .q = text_of("xylophone")});
-    measure_list("q: in a thousandth",
-                 (struct stored_filter){.project_id = large, .q = text_of("seldom common")});
-    measure_list("q: in a thousandth, small project",
-                 (struct stored_filter){.project_id = small, .q = text_of("seldom")});
-    measure_list("q: in every span, errors", (struct stored_filter){.project_id = large,
-                                                                    .q = text_of("common"),
-                                                                    .status = STORED_ERROR});
-    measure_list("q: one",
-                 (struct stored_filter){.project_id = large, .q = text_of("question1777 common")});
+    measure_lists();
     measure_stats("all", 0);
     measure_stats("model", GROUP_MODEL);
     measure_stats("hour", GROUP_HOUR);
