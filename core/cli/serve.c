@@ -91,10 +91,12 @@ static int run(int argc, char **argv)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
     umask(077);
     log_set_level(LOG_INFO);
+    /* The fallback of the collector, a folder in memory, is no place for what is acknowledged. */
     if (strcmp(option_text(OPTION_STORAGE_TYPE), "sqlite") == 0 &&
-        cli_data_dir(data_dir, sizeof(data_dir), &fallback) != ERR_OK)
-        return cli_error(&command_serve, "no data directory: %s; set TRACER_DATA_DIR to one",
-                         data_dir);
+        (cli_data_dir(data_dir, sizeof(data_dir), &fallback) != ERR_OK || fallback))
+        return cli_error(&command_serve,
+                         "the data directory cannot be written; set TRACER_DATA_DIR to a folder "
+                         "that can");
     return serve(&a, data_dir);
 }
 

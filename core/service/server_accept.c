@@ -13,8 +13,9 @@
 #include "service/peer.h"
 #include "service/server_log.h"
 
-#define AT_ONCE  64 /* connections of one socket before the others are looked at */
-#define PAUSE_MS 20 /* when there are no descriptors left */
+#define AT_ONCE     64 /* connections of one socket before the others are looked at */
+#define PAUSE_MS    20 /* when there are no descriptors left */
+#define PLACE_WAITS 50 /* of 1 ms */
 
 struct accepter {
     struct service *service;
@@ -42,6 +43,17 @@ static void refuse(int fd, const char *answer)
     close(fd);
 }
 
+/* Those that are being ended leave in a moment: their places are waited for. */
+static struct connection *find_place(struct connections *all, int fd, uint64_t client, bool local)
+{
+    struct connection *c = connections_open(all, fd, client, local);
+    for (int i = 0; c == NULL && i < PLACE_WAITS; i++) {
+        usleep(1000);
+        c = connections_open(all, fd, client, local);
+    }
+    return c;
+}
+
 static void serve(struct accepter *a, const struct listener *l, int fd,
                   const struct sockaddr *address, socklen_t len)
 {
@@ -51,7 +63,7 @@ static void serve(struct accepter *a, const struct listener *l, int fd,
         return;
     }
     uint64_t client = limit_client(address);
-    struct connection *c = connections_open(all, fd, client, l->local);
+    struct connection *c = find_place(all, fd, client, l->local);
     /* The one that is ended in its favour leaves in a moment; its place is lent until then. */
     if (c == NULL || (connections_are_many(all) && !connections_evict(all))) {
         if (c != NULL)
