@@ -250,6 +250,25 @@ class Faults(unittest.TestCase):
                 self.proxy.faults[:] = [hurt]
                 self.writes(f"{fault}-{operation}")
 
+    def test_each_answer_of_a_call_is_lost_once(self):
+        client = self.server.client("project-each")
+        for lost in range(7):
+            trace = client.create_trace("t")
+            span = f"each-{lost}"
+            turn = [-1]
+
+            def hurt(*_, turn=turn, lost=lost):
+                turn[0] += 1
+                return "lose" if turn[0] == lost else None
+            self.proxy.faults[:] = [hurt]
+            client.create_span(trace, span_id=span, cost_usd=0.25, tokens_input=1)
+            client.complete_span(span, cost_usd=0.5, tokens_output=2)
+            self.proxy.faults.clear()
+            self.assertGreaterEqual(turn[0], lost)
+            told = client.trace(trace)["trace"]
+            self.assertEqual((told["span_count"], told["running"], told["total_cost"],
+                              told["tokens_input"], told["tokens_output"]), (1, 0, 0.5, 1, 2), lost)
+
     def test_server_errors_and_slow_answers(self):
         self.proxy.first("UpdateItem", dynamo_faults.refusal(500, "InternalServerError"), 3)
         self.proxy.first("PutItem", (503, {}, b"<html>not JSON</html>"), 2)
