@@ -99,8 +99,9 @@ static void name_it(struct listener *l, const struct sockaddr_storage *address)
 
 int listen_add(struct listeners *l, int fd, const char *path, char **why)
 {
-    struct sockaddr_storage address = {0};
+    struct sockaddr_storage address;
     socklen_t len = sizeof(address);
+    memset(&address, 0, sizeof(address));
     if (l->count == LISTEN_MAX)
         return listen_fail(why, ERR_RANGE, "more than %d sockets to listen on", LISTEN_MAX);
     if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
