@@ -58,6 +58,19 @@ static struct service_settings settings_of(const struct arguments *a)
     };
 }
 
+/* The first setting of the environment that cannot be taken, or NULL. Another program would go on
+ * with the default; a server would keep what it gets in another store than was meant. */
+static const char *bad_setting(void)
+{
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const char *text = getenv(option_table[id].name);
+        if (option_is_servers((enum option_id)id) && text != NULL && *text != '\0' &&
+            option_check((enum option_id)id, text) != ERR_OK)
+            return option_table[id].name;
+    }
+    return NULL;
+}
+
 static int serve(const struct arguments *a, const char *data_dir)
 {
     struct service_settings settings = settings_of(a);
@@ -89,6 +102,11 @@ static int run(int argc, char **argv)
                           words, 0);
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
+    const char *bad = bad_setting();
+    if (bad != NULL)
+        return cli_error(
+            &command_serve,
+            "%s has a value that it cannot take; `llm-tracer config` tells which it can", bad);
     umask(077);
     log_set_level(LOG_INFO);
     /* The fallback of the collector, a folder in memory, is no place for what is acknowledged. */

@@ -126,7 +126,11 @@ static enum MHD_Result refuse(struct inbound *e)
     /* Sent when libmicrohttpd calls again: what is answered at once costs the connection. */
     if (len == 0 && !chunked)
         return MHD_YES;
-    if (!waits && !chunked && !e->closes && len <= INBOUND_SWALLOW) {
+    /* One that is a little too large as well: who is sending cannot read the answer of a connection
+     * that is closed meanwhile (RFC 9112 §9.6). */
+    bool readable = len <= INBOUND_SWALLOW || (e->r.status == MHD_HTTP_CONTENT_TOO_LARGE &&
+                                               len / 2 <= e->service->settings.body_max);
+    if (!waits && !chunked && !e->closes && readable) {
         e->step = INBOUND_SWALLOW_BODY;
         return MHD_YES;
     }

@@ -141,11 +141,11 @@ class Raw(unittest.TestCase):
         self.assertEqual(client.stats()["total_traces"], 2)
 
     def test_a_length_beyond_the_limit_is_refused_at_once(self):
-        """Without waiting for the body, or asking for it."""
-        for expect in ("", "\nExpect: 100-continue"):
+        """Without asking for the body, or waiting for one that is more than twice too large."""
+        for length, expect in ((3000000, ""), (1100000, "\nExpect: 100-continue")):
             with self.server.connect(10) as connection:
                 connection.sendall((f"POST /api/traces HTTP/1.1\n{self.key()}\nContent-Length: "
-                                    f"2000000{expect}\n\n").replace("\n", "\r\n").encode())
+                                    f"{length}{expect}\n\n").replace("\n", "\r\n").encode())
                 self.assertEqual(serving.receive_answer(connection).status, 413)
 
     def test_chunks_beyond_the_limit(self):
