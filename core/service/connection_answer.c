@@ -25,10 +25,14 @@ static void add(struct MHD_Response *response, const char *name, const char *val
     (void)MHD_add_response_header(response, name, value);
 }
 
-static void add_common(const struct inbound *e, struct MHD_Response *response)
+static void add_common(struct MHD_Response *response)
 {
     for (size_t i = 0; i < sizeof(common_headers) / sizeof(common_headers[0]); i++)
         add(response, common_headers[i][0], common_headers[i][1]);
+}
+
+static void add_close(const struct inbound *e, struct MHD_Response *response)
+{
     if (e->closes || atomic_load_explicit(&e->service->stopping, memory_order_relaxed))
         add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -55,12 +59,18 @@ static void add_cors(const struct inbound *e, struct MHD_Response *response)
     add(response, MHD_HTTP_HEADER_ACCESS_CONTROL_MAX_AGE, "600");
 }
 
-void answer_add_headers(const struct inbound *e, struct MHD_Response *response)
+void answer_add_guards(struct MHD_Response *response)
 {
-    add_common(e, response);
-    add_cors(e, response);
+    add_common(response);
     add(response, MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY, DATA_POLICY);
     add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+}
+
+void answer_add_headers(const struct inbound *e, struct MHD_Response *response)
+{
+    answer_add_guards(response);
+    add_close(e, response);
+    add_cors(e, response);
     if (e->allow != NULL)
         add(response, MHD_HTTP_HEADER_ALLOW, e->allow);
     if (e->r.retry_after != NULL)
@@ -92,7 +102,8 @@ static enum MHD_Result send_asset(struct inbound *e)
         MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_PERSISTENT);
     if (response == NULL)
         return MHD_NO;
-    add_common(e, response);
+    add_common(response);
+    add_close(e, response);
     add(response, MHD_HTTP_HEADER_CONTENT_SECURITY_POLICY, PAGE_POLICY);
     /* Asked for again each time, and answered by 304 until the program is another. */
     add(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");

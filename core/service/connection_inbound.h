@@ -82,6 +82,8 @@ void inbound_resume(struct inbound *e);
 enum MHD_Result inbound_send(struct inbound *e);
 /* What every answer that is not a page says. */
 void answer_add_headers(const struct inbound *e, struct MHD_Response *response);
+/* That of it which no request decides. */
+void answer_add_guards(struct MHD_Response *response);
 
 /* ---- connection_stream.c */
 

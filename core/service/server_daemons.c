@@ -1,7 +1,7 @@
 /* libmicrohttpd (0.9.75) and what it leaves to itself:
  *   - What is no HTTP (a malformed line, header or chunk, a head above CONNECTION_MEMORY, a version
- *     other than 1.x) it answers before it asks us: right status, a fixed page of HTML in place of
- *     JSON, nothing of the request in it, and the connection is closed.
+ *     other than 1.x) it answers before it asks us: right status, a fixed page with nothing of the
+ *     request in it, which library_pages.c turns into JSON, and the connection is closed.
  *   - No answer is taken while a body comes in: a chunked body that grows too large is thrown away
  *     up to its end or twice the limit, then the connection is closed.
  *   - It knows how long a connection has been silent, not how slow it is: connection.c does. */

@@ -137,6 +137,46 @@ static void framing_that_can_be_read_in_two_ways(void **state)
     assert_int_equal(fake_stop(&server), 0);
 }
 
+/* libmicrohttpd answers these without asking us. */
+static void what_is_no_http_is_answered_in_json(void **state)
+{
+#define POST "POST /api/traces HTTP/1.1\r\nHost: localhost\r\n" KEY
+    static const struct {
+        const char *request;
+        int status;
+    } bad[] = {
+        {"GET /health HTTP/1.1\r\nHost: localhost\r\nno colon here\r\n\r\n", 400},
+        {"GET /health HTTP/3.1\r\nHost: localhost\r\n\r\n", 505},
+        {POST "Content-Length: x\r\n\r\n", 400},
+        {POST "Content-Length: -1\r\n\r\n", 400},
+        {POST "Content-Length: 99999999999999999999999\r\n\r\n", 413},
+        {POST "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400},
+        {POST "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffffffff\r\n{}\r\n", 413},
+    };
+#undef POST
+    struct fake_server server;
+    char large[20000];
+    (void)state;
+    fake_start(&server, plain);
+    for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
+        bool last = i == sizeof(bad) / sizeof(bad[0]);
+        int n = snprintf(large, sizeof(large), "GET /health HTTP/1.1\r\nHost: localhost\r\nX: ");
+        memset(large + n, 'x', sizeof(large) - (size_t)n);
+        strcpy(large + sizeof(large) - 5, "\r\n\r\n");
+        int status = fake_ask(&server, last ? large : bad[i].request, head, body);
+        if (status != (last ? 431 : bad[i].status))
+            fail_msg("%zu: %d", i, status);
+        has("\r\nContent-Type: application/json\r\n");
+        has("\r\nX-Content-Type-Options: nosniff\r\n");
+        has("\r\nConnection: close\r\n");
+        assert_memory_equal(body, "{\"detail\": \"", 12);
+        assert_string_equal(body + strlen(body) - 2, "\"}");
+        assert_null(strchr(body, '<'));
+        assert_null(strstr(body, "HTTP/"));
+    }
+    assert_int_equal(fake_stop(&server), 0);
+}
+
 static void bodies_are_bounded(void **state)
 {
     struct fake_server server;
@@ -248,6 +288,7 @@ int main(void)
         cmocka_unit_test(only_own_names_on_loopback),
         cmocka_unit_test(pages_of_others_are_refused),
         cmocka_unit_test(framing_that_can_be_read_in_two_ways),
+        cmocka_unit_test(what_is_no_http_is_answered_in_json),
         cmocka_unit_test(bodies_are_bounded),
         cmocka_unit_test(rates_are_limited),
         cmocka_unit_test(bad_settings_do_not_start),
