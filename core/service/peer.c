@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -38,7 +39,8 @@ static void put_address(uint8_t out[static 16], const struct sockaddr_storage *a
 /* mapped: the other end may be an IPv6 socket that talks to an IPv4 address. */
 static int get_pair(int fd, bool mapped, struct pair *out)
 {
-    struct sockaddr_storage here, there;
+    struct sockaddr_storage here = {0};
+    struct sockaddr_storage there = {0};
     socklen_t here_len = sizeof(here);
     socklen_t there_len = sizeof(there);
     if (getsockname(fd, (struct sockaddr *)&here, &here_len) != 0 ||
@@ -139,11 +141,10 @@ static int by_table(const struct pair *p, uid_t *user)
     print_end(other, sizeof(other), p->other, six ? 16 : 4, p->other_port);
     int err = ERR_NOENT;
     while (err == ERR_NOENT && fgets(line, sizeof(line), table) != NULL) {
-        char a[48], b[48];
-        unsigned found;
-        if (sscanf(line, " %*[0-9]: %47s %47s %*s %*s %*s %*s %u", a, b, &found) == 3 &&
+        char a[48], b[48], found[16];
+        if (sscanf(line, " %*[0-9]: %47s %47s %*s %*s %*s %*s %15s", a, b, found) == 3 &&
             strcmp(a, own) == 0 && strcmp(b, other) == 0) {
-            *user = found;
+            *user = (uid_t)strtoul(found, NULL, 10);
             err = ERR_OK;
         }
     }
@@ -182,7 +183,7 @@ int peer_user(int fd, uid_t *user)
 {
     struct ucred credentials;
     socklen_t len = sizeof(credentials);
-    struct sockaddr_storage here;
+    struct sockaddr_storage here = {0};
     socklen_t here_len = sizeof(here);
     if (getsockname(fd, (struct sockaddr *)&here, &here_len) != 0)
         return ERR_IO;

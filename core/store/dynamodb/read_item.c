@@ -1,5 +1,6 @@
 /* Items as records: those of ours and those of older servers, in which attributes may be missing or
  * NULL, times lack offset or microseconds, and numbers be texts. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,11 +105,8 @@ static int64_t read_time(const json *item, const char *name)
         return 0;
     if (clock_parse_iso(text, &ns) == ERR_OK)
         return ns;
-    size_t len = strlen(text);
-    if (len + 2 > sizeof(whole))
+    if (snprintf(whole, sizeof(whole), "%sZ", text) >= (int)sizeof(whole))
         return 0;
-    memcpy(whole, text, len);
-    memcpy(whole + len, "Z", 2);
     return clock_parse_iso(whole, &ns) == ERR_OK ? ns : 0;
 }
 

@@ -17,6 +17,7 @@ struct counting {
     struct text trace_id;
     struct totals totals;
     struct plan plans[BATCH_GET]; /* spans to be read */
+    char *ids[BATCH_GET];         /* theirs */
     size_t count;
 };
 
@@ -32,7 +33,7 @@ static int count_read(struct counting *c)
             dynamo_totals_add(&c->totals, &c->plans[i].old.span, c->plans[i].old.arrived);
         if (c->plans[i].known)
             dynamo_span_record_release(&c->plans[i].old);
-        free((char *)(uintptr_t)c->plans[i].span_id.at);
+        free(c->ids[i]);
     }
     memset(c->plans, 0, sizeof(c->plans));
     c->count = 0;
@@ -48,6 +49,7 @@ static int count_id(struct counting *c, struct text id)
         free(copy);
         return ERR_NOMEM;
     }
+    c->ids[c->count] = copy;
     c->plans[c->count++].span_id = text_of(copy);
     return c->count == BATCH_GET ? count_read(c) : ERR_OK;
 }

@@ -25,8 +25,8 @@ static int round_init(struct round *r, struct backend_session *s,
     map_init(&r->by_span);
     r->groups = calloc(count, sizeof(*r->groups));
     r->plans = calloc(count, sizeof(*r->plans));
-    r->plan_of = calloc(count, sizeof(*r->plan_of));
-    r->group_of = calloc(count, sizeof(*r->group_of));
+    r->plan_of = calloc(count, sizeof(struct plan *));
+    r->group_of = calloc(count, sizeof(struct group *));
     return r->groups != NULL && r->plans != NULL && r->plan_of != NULL && r->group_of != NULL
                ? ERR_OK
                : ERR_NOMEM;
@@ -308,7 +308,7 @@ static int tell_results(struct round *r, struct out *ids)
         w->result = p != NULL ? result_of_span(w, p) : r->group_of[i]->refused;
         if (w->result != ERR_OK)
             w->existed = false;
-        if (w->op != STORED_COMPLETE_SPAN || w->result != ERR_OK)
+        if (p == NULL || w->op != STORED_COMPLETE_SPAN || w->result != ERR_OK)
             continue;
         if (p->elsewhere) {
             w->result = ERR_AGAIN; /* completed by itself, where it is */

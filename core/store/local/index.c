@@ -267,7 +267,8 @@ static int attach_store(struct local_index *x)
         (void)sqlite3_exec(x->db, "DETACH s", NULL, NULL, NULL);
     x->attached = false;
     char uri[4400];
-    int64_t device, inode;
+    int64_t device = 0;
+    int64_t inode = 0;
     print_uri(uri, sizeof(uri), x->store,
               access(x->dir, W_OK) == 0 ? "?vfs=unix&mode=ro" : "?vfs=unix&immutable=1");
     int err = index_run(x, "ATTACH ?1 AS s", "t", uri);

@@ -10,7 +10,7 @@
 #include "store/db.h"
 #include "store/local/index_internal.h"
 
-#define KEPT_SECONDS (24 * 3600) /* unused, when the store drops something */
+#define KEPT_SECONDS (24L * 3600) /* unused, when the store drops something */
 
 static int lock(const char *dir, int how)
 {

@@ -25,14 +25,13 @@ int index_add_word(void *user, const char *word, size_t len)
 static int run_on(struct local_index *x, const char *format, int64_t segment)
 {
     char sql[SQL_MAX];
-    snprintf(sql, sizeof(sql), format, segment, segment);
+    snprintf(sql, sizeof(sql), format, (long long)segment, (long long)segment);
     return index_exec(x, sql);
 }
 
 static int make_table(struct local_index *x, int64_t segment)
 {
-    int err =
-        run_on(x, "CREATE VIRTUAL TABLE IF NOT EXISTS text_%" PRId64 " USING " INDEX_FTS, segment);
+    int err = run_on(x, "CREATE VIRTUAL TABLE IF NOT EXISTS text_%lld USING " INDEX_FTS, segment);
     if (err == ERR_OK)
         err = index_run(x, "INSERT OR IGNORE INTO segment VALUES(?1, 0, ?2)", "ii", segment,
                         clock_wall_ns());
@@ -41,7 +40,7 @@ static int make_table(struct local_index *x, int64_t segment)
 
 static int drop_table(struct local_index *x, int64_t segment)
 {
-    int err = run_on(x, "DROP TABLE IF EXISTS text_%" PRId64, segment);
+    int err = run_on(x, "DROP TABLE IF EXISTS text_%lld", segment);
     return err == ERR_OK ? index_run(x, "DELETE FROM segment WHERE id = ?1", "i", segment) : err;
 }
 
@@ -124,8 +123,7 @@ static int put_next(struct local_index *x, int64_t from, int64_t span_head)
         return count;
     int err = index_run(x, "UPDATE state SET text_head = ?1", "i", last);
     if (err == ERR_OK && last == end)
-        err =
-            run_on(x, "INSERT INTO text_%" PRId64 "(text_%" PRId64 ") VALUES('optimize')", segment);
+        err = run_on(x, "INSERT INTO text_%lld(text_%lld) VALUES('optimize')", segment);
     return err;
 }
 

@@ -29,11 +29,12 @@ enum column {
     TAGS,
     ROW
 };
+static const char any_tokens[] = "iif(t.tokens_input IS NULL AND t.tokens_output IS NULL, NULL,"
+                                 " coalesce(t.tokens_input, 0) + coalesce(t.tokens_output, 0))";
+static const char any_status[] = LOCAL_STATUS;
 static const char *const columns[2][ROW + 1] = {
-    {"t.start_time", "iif(t.end_time > 0, t.end_time - t.start_time, NULL)", "t.cost",
-     "iif(t.tokens_input IS NULL AND t.tokens_output IS NULL, NULL,"
-     " coalesce(t.tokens_input, 0) + coalesce(t.tokens_output, 0))",
-     "NULL", LOCAL_STATUS, "t.user_id", "t.session_id", "t.project_id", "t.name",
+    {"t.start_time", "iif(t.end_time > 0, t.end_time - t.start_time, NULL)", "t.cost", any_tokens,
+     "NULL", any_status, "t.user_id", "t.session_id", "t.project_id", "t.name",
      "coalesce(t.models, t.model)", "t.tags", "t.row"},
     {"d.start_time", "d.duration", "d.cost", "d.tokens", "d.ttft", "d.status", "d.user_id",
      "d.session_id", "d.project_id", "d.name", "d.models", "d.tags", "d.trace"}};
@@ -385,7 +386,6 @@ static int parse_cursor(const struct stored_filter *f, struct position *out)
 {
     char text[128];
     char part;
-    int end = 0;
     *out = (struct position){0};
     if (f->cursor.at == NULL || f->cursor.len == 0)
         return ERR_OK;
@@ -398,9 +398,13 @@ static int parse_cursor(const struct stored_filter *f, struct position *out)
     part = text[2];
     char *after;
     out->key = strtod(text + 4, &after);
-    if (*after != '.' ||
-        sscanf(after, ".%" SCNd64 ".%" SCNd64 "%n", &out->start, &out->row, &end) != 2 ||
-        after[end] != '\0' || (part != 'u' && part != 'k'))
+    if (*after != '.')
+        return ERR_BAD;
+    out->start = strtoll(after + 1, &after, 10);
+    if (*after != '.')
+        return ERR_BAD;
+    out->row = strtoll(after + 1, &after, 10);
+    if (*after != '\0' || (part != 'u' && part != 'k'))
         return ERR_BAD;
     out->set = true;
     out->unknown = part == 'u';

@@ -241,9 +241,10 @@ static int answer_by_traces(struct answer *a)
     sqlite3_bind_int64(st, 5, (int64_t)a->q->limit);
     while ((err = local_step(a->s, st)) == 1) {
         struct text key = local_column(st, 0);
+        const struct text none = {0};
         struct stored_group g = {
-            .user_id = users ? key : (struct text){0},
-            .session_id = users ? (struct text){0} : key,
+            .user_id = users ? key : none,
+            .session_id = users ? none : key,
             .traces = sqlite3_column_int64(st, 1),
             .spans = sqlite3_column_int64(st, 2),
             .calls = sqlite3_column_int64(st, 3),
