@@ -2,7 +2,7 @@
 // colour: columns have patterns, lines have dashes, markers and their names at the end; and as a
 // table. Arrow keys walk over the times (a slider to a screen reader), enter opens one.
 import {el, icon, perFrame, replace, svg} from "./dom.js";
-import {cut} from "./format.js";
+import {shortened} from "./conversation_text.js";
 import {MARKERS, patterns, SERIES, swatch} from "./chart_marks.js";
 import {bucketLabel, bucketTitle, labelled, spread, steps} from "./chart_scale.js";
 
@@ -92,7 +92,7 @@ export class Chart {
                           "li",
                           {},
                           swatch(this.kind, i % SERIES, this.prefix),
-                          el("span", {class: "cut", title: s.name}, cut(s.name, 60)),
+                          el("span", {class: "cut", title: shortened(s.name, 500)}, shortened(s.name, 60)),
                           s.total !== undefined && el("span", {class: "muted"}, s.total),
                       ),
                   )
@@ -242,7 +242,7 @@ export class Chart {
                         x: g.width - LABEL_ROOM + 8,
                         y: e.y + 4,
                     },
-                    cut(e.name, 17),
+                    shortened(e.name, 17),
                 ),
             ),
         ];
@@ -325,7 +325,7 @@ export class Chart {
                     "div",
                     {class: "tip-row"},
                     swatch(this.kind, s.k % SERIES, this.prefix),
-                    el("span", {class: "cut"}, cut(s.name || this.title, 40)),
+                    el("span", {class: "cut"}, shortened(s.name || this.title, 40)),
                     el("span", {class: "number"}, this.format(s.value)),
                 ),
             ),
@@ -387,8 +387,8 @@ export class Chart {
                         series.map((s) =>
                             el(
                                 "th",
-                                {scope: "col", class: "number", title: s.name},
-                                cut(s.name || this.title, 24),
+                                {scope: "col", class: "number", title: shortened(s.name, 500)},
+                                shortened(s.name || this.title, 24),
                             ),
                         ),
                     ),

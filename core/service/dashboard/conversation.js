@@ -10,6 +10,7 @@ import {isObject, ownMetadata} from "./span_facts.js";
 
 const LAST_SHOWN = 12; // messages of a long history that are shown at first
 const STEP = 40;
+const MEMBERS_MAX = 200; // of an object, tools of a list; the tab "JSON" has all of them
 
 /** A text as such, everything else as a tree. */
 export function valueView(value, open = 2) {
@@ -148,12 +149,16 @@ function toolView(tool) {
                 () => [about.length > 90 || about.includes("\n") ? textBlock(about) : null, jsonView(tool, {open: 3})]);
 }
 
+function leftOut(count) {
+    return count <= MEMBERS_MAX ? null : el("p", {class: "muted"}, `${plural(count - MEMBERS_MAX, "more", "more")}: see JSON`);
+}
+
 function toolsView(tools) {
     if (tools.length === 0) return null;
     return fold([el("strong", {}, "Tools offered"), ` ${tools.length} `,
                  el("span", {class: "muted"}, shown(cut(tools.map((t) => t?.function?.name ?? t?.name ?? t?.type ?? "?")
                      .join(", "), 90)))],
-                () => tools.slice(0, 200).map(toolView), {class: "tools"});
+                () => [tools.slice(0, MEMBERS_MAX).map(toolView), leftOut(tools.length)], {class: "tools"});
 }
 
 // The members of an explicit span's data: texts as texts, the rest as trees.
@@ -165,8 +170,9 @@ function membersView(title, data) {
               el("header", {class: "side-head"}, el("h3", {}, title),
                  copyButton("Copy", () => textOf(lone ? data[names[0]] : data))),
               lone ? valueView(data[names[0]])
-                  : names.slice(0, 200).map((name) => el("div", {class: "member"},
-                        el("div", {class: "member-name"}, shown(name)), valueView(data[name]))));
+                  : [names.slice(0, MEMBERS_MAX).map((name) => el("div", {class: "member"},
+                         el("div", {class: "member-name"}, shown(cut(name, 300))), valueView(data[name]))),
+                     leftOut(names.length)]);
 }
 
 function parametersView(parameters) {

@@ -2,7 +2,7 @@
 // what is long comes in steps. shown, cutAt and steps are pure.
 
 import {append, copyButton, el} from "./dom.js";
-import {bytes} from "./format.js";
+import {bytes, cut} from "./format.js";
 
 const FIRST_STEP = 4096; // characters
 const STEP_GROWTH = 8;
@@ -25,6 +25,11 @@ function told(sign) {
 /** The text with what cannot be seen made visible. */
 export function shown(text) {
     return String(text).replace(UNSEEN, told);
+}
+
+/** A text as a line of at most n characters (before what cannot be seen is told). */
+export function shortened(text, n) {
+    return shown(cut(text, n));
 }
 
 /** Where to cut a text before `most`: behind a line if one ends in the last half, else between

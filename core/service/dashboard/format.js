@@ -1,7 +1,10 @@
 // Figures as a person reads them. What is unknown (null, undefined) is "–", never 0.
 
 export const UNKNOWN = "–";
-const absent = (v) => v === null || v === undefined || Number.isNaN(v);
+const absent = (v) => v === null || v === undefined || Number.isNaN(Number(v));
+const HUGE = 1e15; // from here on, digits tell nothing but what is hostile
+
+const huge = (v) => Number(v).toExponential(1).replace("e+", "e");
 
 function fixed(value, digits) {
     return value.toLocaleString("en-US", {
@@ -13,6 +16,7 @@ function fixed(value, digits) {
 /** 0.4 ms, 31 ms, 1.34 s, 2 m 05 s, 3 h 04 m, 2 d 3 h. */
 export function duration(ms) {
     if (absent(ms)) return UNKNOWN;
+    if (ms >= HUGE) return huge(ms / 86400000) + " d";
     if (ms < 0) return "−" + duration(-ms);
     if (ms > 0 && ms < 9.95) return fixed(ms, 1) + " ms";
     if (ms < 999.5) return Math.round(ms) + " ms";
@@ -27,12 +31,14 @@ export function duration(ms) {
 
 /** 1,234,567 */
 export function count(n) {
-    return absent(n) ? UNKNOWN : Number(n).toLocaleString("en-US");
+    if (absent(n)) return UNKNOWN;
+    return Math.abs(n) >= HUGE ? huge(n) : Number(n).toLocaleString("en-US");
 }
 
 /** 999, 1.2K, 34K, 1.2M */
 export function compact(n) {
     if (absent(n)) return UNKNOWN;
+    if (Math.abs(n) >= HUGE) return huge(n);
     for (const [unit, letter] of [
         [1e9, "B"],
         [1e6, "M"],
@@ -50,6 +56,7 @@ export function cost(usd) {
     if (absent(usd)) return UNKNOWN;
     if (usd === 0) return "$0";
     const size = Math.abs(usd);
+    if (size >= HUGE) return "$" + huge(usd);
     if (size >= 1000) return "$" + fixed(usd, 0);
     if (size >= 0.995) return "$" + fixed(usd, 2);
     const digits = Math.min(10, 1 - Math.floor(Math.log10(size)));

@@ -1,6 +1,7 @@
 // Figures and lists of the overview; each leads into the list of traces with its filter.
 import {el, statusBadge} from "./dom.js";
-import {compact, cost, count, cut, duration, percent, UNKNOWN} from "./format.js";
+import {shortened} from "./conversation_text.js";
+import {compact, cost, count, duration, percent, UNKNOWN} from "./format.js";
 import {modelName} from "./overview_data.js";
 import {href, pathOf} from "./router.js";
 import {fullTime, shortTime} from "./time.js";
@@ -29,6 +30,7 @@ export function tiles(data, range) {
     const t = data.totals;
     const link = (text, query) =>
         el("a", {href: href("/traces", {...rangeQuery(range), ...query})}, text);
+    const told = t.tokens_input !== null || t.tokens_output !== null;
     const cached =
         t.tokens_input > 0 &&
         t.tokens_cache_read > 0 &&
@@ -36,14 +38,18 @@ export function tiles(data, range) {
     return el(
         "dl",
         {class: "tiles"},
-        tile("Cost", cost(t.cost), data.traces > 0 && `${cost(t.cost / data.traces)} a trace`),
+        tile(
+            "Cost",
+            cost(t.cost),
+            data.traces > 0 && t.cost !== null && `${cost(t.cost / data.traces)} a trace`,
+        ),
         tile(
             "Tokens",
-            compact(t.tokens_input + t.tokens_output),
-            `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`,
+            told ? compact((t.tokens_input ?? 0) + (t.tokens_output ?? 0)) : UNKNOWN,
+            told && `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`,
             cached,
         ),
-        tile("Calls", compact(t.calls), "in ", link(`${compact(data.traces)} traces`, {})),
+        tile("Calls", compact(t.calls), "in ", link(data.traces === 1 ? "1 trace" : `${compact(data.traces)} traces`, {})),
         tile(
             "Error rate",
             percent(t.failed_calls, t.model_calls),
@@ -123,9 +129,9 @@ export function modelTable(data, range) {
                           "a",
                           {
                               href: href("/traces", {...rangeQuery(range), model: g.model}),
-                              title: g.model,
+                              title: shortened(g.model, 500),
                           },
-                          cut(g.model, 60),
+                          shortened(g.model, 60),
                       ),
                 cost(g.cost),
                 count(g.calls),
@@ -150,9 +156,9 @@ export function userTable(data, range) {
                     "a",
                     {
                         href: href("/traces", {...rangeQuery(range), user_id: g.user_id}),
-                        title: g.user_id,
+                        title: shortened(g.user_id, 500),
                     },
-                    cut(g.user_id, 60),
+                    shortened(g.user_id, 60),
                 ),
                 cost(g.cost),
                 count(g.traces),
@@ -173,8 +179,8 @@ export function traceTable(title, traces, sort, range) {
             traces.map((t) => [
                 el(
                     "a",
-                    {href: href(pathOf("trace", t.trace_id)), title: cut(t.name, 500)},
-                    cut(t.name, 80),
+                    {href: href(pathOf("trace", t.trace_id)), title: shortened(t.name, 500)},
+                    shortened(t.name, 80),
                 ),
                 statusBadge(t.status),
                 el(

@@ -2,7 +2,7 @@
 
 import {append, el, emptyState, errorState, perFrame, replace, skeleton, statusBadge, timeElement} from "./dom.js";
 import {follow, pages} from "./api.js";
-import {compact, cost, count, cut, duration, plural} from "./format.js";
+import {compact, cost, count, cut, duration, plural, UNKNOWN} from "./format.js";
 import {href, pathOf} from "./router.js";
 import {setLive, service} from "./shell.js";
 import {ago, fullTime, shortTime} from "./time.js";
@@ -25,10 +25,10 @@ function totals(traces, more) {
     const at = traces.map((t) => Date.parse(t.start_time));
     return el("dl", {class: "trace-figures"}, figure("Traces", count(traces.length) + (more ? "+" : "")),
               figure("Calls", count(sum(traces, (t) => t.calls ?? null))),
-              figure("Tokens", `${compact(tokens[0])} → ${compact(tokens[1])}`),
-              figure("Cost", cost(sum(traces, (t) => t.total_cost ?? null))),
+              figure("Tokens", tokens[0] === null && tokens[1] === null ? UNKNOWN : `${compact(tokens[0])} → ${compact(tokens[1])}`),
+              figure("Cost", cost(sum(traces, (t) => (t.total_cost > 0 ? t.total_cost : null)))),
               errors > 0 ? figure("Errors", count(errors), "status-error") : null,
-              figure("Over", duration(Math.max(...at) - Math.min(...at))));
+              traces.length < 2 ? null : figure("Over", duration(Math.max(...at) - Math.min(...at))));
 }
 
 function side(role, title, text) {

@@ -3,7 +3,7 @@
 
 import {debounce, el, emptyState, errorState, icon, replace, skeleton} from "./dom.js";
 import {follow, get} from "./api.js";
-import {compact, cost, count, plural} from "./format.js";
+import {compact, cost, count, plural, UNKNOWN} from "./format.js";
 import {go, href} from "./router.js";
 import {ago, fullTime, rangeOf} from "./time.js";
 import {service, setLive} from "./shell.js";
@@ -19,7 +19,7 @@ function total(group) {
 }
 
 function tokens(group) {
-    if (total(group) === null) return "–";
+    if (total(group) === null) return UNKNOWN;
     return el("span", {title: `${count(group.tokens_input)} in, ${count(group.tokens_output)} out`},
               `${compact(group.tokens_input)} → ${compact(group.tokens_output)}`);
 }
@@ -38,9 +38,9 @@ export const FIGURES = {
     traces: {id: "traces", label: "Traces", number: true, value: (g) => g.traces, cell: (g) => count(g.traces)},
     calls: {id: "calls", label: "Calls", number: true, from: 640, value: (g) => g.calls, cell: (g) => count(g.calls)},
     errors: {id: "errors", label: "Errors", number: true, from: 480, value: (g) => g.errors, cell: errors},
-    tokens: {id: "tokens", label: "Tokens", number: true, from: 760, value: total, cell: tokens},
+    tokens: {id: "tokens", label: "Tokens", number: true, from: 900, value: total, cell: tokens},
     cost: {id: "cost", label: "Cost", number: true, value: (g) => g.cost,
-           cell: (g) => (g.cost === null ? "–" : cost(g.cost))},
+           cell: (g) => (g.cost > 0 ? cost(g.cost) : UNKNOWN)},
     first: {id: "first", label: "First", from: 1000, value: (g) => g.first_time, cell: (g) => timeCell(g.first_time)},
     last: {id: "last", label: "Last", value: (g) => g.last_time, cell: (g) => timeCell(g.last_time)},
 };

@@ -15,7 +15,8 @@ const SOURCES = {
 };
 
 function source(name) {
-    return name === null ? null : SOURCES[name] ?? shown(name);
+    if (name === null) return null;
+    return Object.hasOwn(SOURCES, name) ? SOURCES[name] : shown(name);
 }
 
 // A name in small letters is a part of what stands above.
@@ -62,7 +63,7 @@ const RATES = {
 function priceRows(price) {
     if (price === null) return [];
     return [...Object.entries(price).filter(([, value]) => typeof value === "number")
-        .map(([name, value]) => row(RATES[name] ?? shown(name),
+        .map(([name, value]) => row(Object.hasOwn(RATES, name) ? RATES[name] : shown(name),
                                     name === "service_tier_factor" ? `× ${value}` : cost(value))),
             row("Price of", [price.provider, price.model].filter((t) => typeof t === "string").map(shown).join(" ")),
             row("Table", text(price.table))];

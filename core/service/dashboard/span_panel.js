@@ -46,7 +46,8 @@ function figuresView(span, facts) {
               figure("TTFT", known(facts.ttft_ms, duration)),
               figure("Tokens", tokens === null || facts.counted ? tokens : `(${tokens})`),
               figure("Cached", facts.tokens_cache_read > 0 ? count(facts.tokens_cache_read) : null),
-              figure("Rate", known(rates.tokens, (rate) => `${Math.round(rate)} tok/s`)),
+              figure("Chunks", span.end_time ? null : known(facts.chunk_count, count)),
+              figure("Rate", known(rates.tokens, (rate) => `${count(Math.round(rate))} tok/s`)),
               figure("Cost", known(facts.cost_usd, (usd) => (facts.counted ? cost(usd) : `(${cost(usd)})`))));
 }
 

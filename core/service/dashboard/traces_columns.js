@@ -1,11 +1,11 @@
 // The columns of the list of traces: what stands in a cell, how wide, what it sorts by.
 import {el, icon, statusBadge} from "./dom.js";
-import {compact, cost, count, cut, duration, UNKNOWN} from "./format.js";
+import {shortened} from "./conversation_text.js";
+import {compact, cost, count, duration, UNKNOWN} from "./format.js";
 import {href, pathOf} from "./router.js";
 import {fullTime, shortTime} from "./time.js";
 
 const NAME = "llm-tracer.columns";
-const text = (value) => el("span", {class: "cut", title: value}, cut(value, 300));
 const figure = (shown, title) => el("span", {title}, shown);
 
 function nameCell(t) {
@@ -18,17 +18,21 @@ function nameCell(t) {
             {
                 class: "row-link cut",
                 href: href(pathOf("trace", t.trace_id)),
-                title: cut(name, 1000),
+                title: shortened(name, 1000),
             },
-            cut(name, 300),
+            shortened(name, 300),
         ),
         t.error &&
-            el("span", {class: "row-error cut", title: cut(t.error, 1000)}, cut(t.error, 200)),
+            el(
+                "span",
+                {class: "row-error cut", title: shortened(t.error, 1000)},
+                shortened(t.error, 200),
+            ),
     );
 }
 
 /** A value that filters by itself when clicked; reached by keyboard through the filter form. */
-function filterLink(filter, value, shown = value) {
+function filterLink(filter, value) {
     return el(
         "button",
         {
@@ -36,9 +40,9 @@ function filterLink(filter, value, shown = value) {
             class: "cell-filter cut",
             tabindex: "-1",
             dataset: {filter, value},
-            title: `${cut(shown, 500)} – show only these`,
+            title: `${shortened(value, 500)} – show only these`,
         },
-        cut(shown, 200),
+        shortened(value, 200),
     );
 }
 
@@ -73,7 +77,7 @@ function tagsCell(t) {
                     class: "more",
                     title: tags
                         .slice(2)
-                        .map((s) => cut(s, 100))
+                        .map((s) => shortened(s, 100))
                         .join(", "),
                 },
                 `+${tags.length - 2}`,

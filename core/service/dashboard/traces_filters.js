@@ -1,5 +1,6 @@
 // What a list of traces can be filtered by: names in the URL's fragment are those of the service.
 import {el, icon, replace} from "./dom.js";
+import {shortened} from "./conversation_text.js";
 import {duration} from "./format.js";
 import {rangeOf} from "./time.js";
 
@@ -130,12 +131,12 @@ export function chips(state, change, clear) {
                     type: "button",
                     class: "chip",
                     dataset: {filter: id},
-                    title: `${label}: ${text}`,
+                    title: `${label}: ${shortened(text, 500)}`,
                     onclick: () => change(id, ""),
                 },
                 el("span", {class: "hidden-text"}, "Remove filter "),
                 el("span", {class: "muted"}, label + ": "),
-                el("span", {class: "cut"}, text),
+                el("span", {class: "cut"}, shortened(text, 200)),
                 icon("close"),
             ),
         ),

@@ -8,6 +8,7 @@ import {barOf, clampView, fitView, panView, placeOf, tickLabel, ticksOf, zoomVie
 
 const percent = (share) => `${(share * 100).toFixed(4)}%`;
 const TICK_WIDTH = 54; // px, at least
+const SIGN_WIDTH = 6.5; // px of a character of a label
 
 /** Fills a row's time cell. now: ms since the trace's start, where running bars end. */
 export function drawBar(cell, node, {view, start, now}) {
@@ -127,8 +128,9 @@ export class TimeAxis {
     draw(width) {
         const ticks = ticksOf(this.view, Math.max(3, Math.round(width / TICK_WIDTH)));
         const step = ticks.length > 1 ? ticks[1] - ticks[0] : this.view.to - this.view.from;
-        replace(this.ticks, ticks.map((time) => ({time, at: placeOf(this.view, time)})).filter(({at}) => at < 0.97)
-            .map(({time, at}) => el("span", {class: "axis-tick", style: {left: percent(at)}}, tickLabel(time, step))));
+        replace(this.ticks, ticks.map((time) => ({at: placeOf(this.view, time), label: tickLabel(time, step)}))
+            .filter(({at, label}) => at * width + 4 + label.length * SIGN_WIDTH <= width)
+            .map(({at, label}) => el("span", {class: "axis-tick", style: {left: percent(at)}}, label)));
         return {first: percent(placeOf(this.view, ticks[0] ?? 0)), step: percent(step / (this.view.to - this.view.from))};
     }
 

@@ -30,6 +30,7 @@ test("figures are short, and what is unknown is no zero", () => {
                 [125000, "2 m 05 s"],
                 [3 * 3600e3 + 4 * 60e3, "3 h 04 m"],
                 [51 * 3600e3, "2 d 3 h"],
+                [Infinity, "Infinity d"],
             ],
         ],
         [
@@ -42,6 +43,7 @@ test("figures are short, and what is unknown is no zero", () => {
                 [34567, "35K"],
                 [999960, "1.0M"],
                 [2.5e9, "2.5B"],
+                [1e300, "1.0e300"],
             ],
         ],
         [
@@ -55,6 +57,7 @@ test("figures are short, and what is unknown is no zero", () => {
                 [0.0123, "$0.012"],
                 [3.2, "$3.20"],
                 [1234.5, "$1,235"],
+                [1e300, "$1.0e300"],
             ],
         ],
         [

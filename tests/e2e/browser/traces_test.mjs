@@ -5,7 +5,7 @@ import {call, days, span, trace, traceId} from "./seed.mjs";
 const DAYS = 400;
 const T0 = Date.now();
 const HOSTILE =
-    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
+    "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">\u202efdp.exe";
 const LONG = "a-very-long-name-".repeat(14);
 
 const rows = (page) => page.locator("tr[data-trace]");
@@ -91,7 +91,7 @@ test("what a program wrote is text", async (t) => {
     const {base} = await t.server();
     const page = await t.page(base);
     await settled(page);
-    expect.ok((await names(page)).includes(HOSTILE));
+    expect.ok((await names(page)).includes(HOSTILE.replace("\u202e", "⟦U+202E⟧")));
     expect.equal(await page.title(), "Traces · LLM Tracer");
     expect.equal(await page.locator("main script, main img").count(), 0);
     const link = row(page, 500002).locator(".row-link");
