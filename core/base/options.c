@@ -115,6 +115,7 @@ bool option_is_servers(enum option_id id)
 }
 
 static char *file_values[OPTION_COUNT];
+static char *file_refused[OPTION_COUNT];
 static char *file_path;
 
 static bool parse_bool(const char *text, bool *value)
@@ -212,15 +213,18 @@ static int read_line(char *line, int number)
                  name);
         return ERR_OK;
     }
-    if (option_check((enum option_id)id, value) != ERR_OK) {
-        log_warn("%s:%d: bad value for %s; it is left out", file_path, number, name);
-        return ERR_OK;
-    }
     char *copy = strdup(value);
     if (copy == NULL)
         return ERR_NOMEM;
-    free(file_values[id]);
-    file_values[id] = copy;
+    free(file_refused[id]);
+    file_refused[id] = NULL;
+    char **kept = &file_values[id];
+    if (option_check((enum option_id)id, value) != ERR_OK) {
+        log_warn("%s:%d: bad value for %s; it is left out", file_path, number, name);
+        kept = &file_refused[id];
+    }
+    free(*kept);
+    *kept = copy;
     return ERR_OK;
 }
 
@@ -316,6 +320,16 @@ bool option_bool(enum option_id id)
 int64_t option_int(enum option_id id)
 {
     return strtoll(option_text(id), NULL, 10);
+}
+
+const char *option_refused(enum option_id id, const char **source)
+{
+    const char *text = getenv(option_table[id].name);
+    *source = "environment";
+    if (text != NULL && *text != '\0')
+        return option_check(id, text) == ERR_OK ? NULL : text;
+    *source = file_path;
+    return file_refused[id];
 }
 
 const char *options_file(void)

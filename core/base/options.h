@@ -80,6 +80,9 @@ bool option_bool(enum option_id id);
 int64_t option_int(enum option_id id);
 /* ERR_OK or ERR_BAD/ERR_RANGE for a text that the entry would refuse. */
 int option_check(enum option_id id, const char *text);
+/* The value that was given for the setting and cannot be taken, so that another one is in force,
+ * and where it was given (as option_source says); NULL: there is none. */
+const char *option_refused(enum option_id id, const char **source);
 /* The file read by options_load, or NULL. */
 const char *options_file(void);
 

@@ -1,4 +1,5 @@
 /* `llm-tracer serve`: the tracing service, the other end of TRACER_URL. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,17 +59,45 @@ static struct service_settings settings_of(const struct arguments *a)
     };
 }
 
-/* The first setting of the environment that cannot be taken, or NULL. Another program would go on
- * with the default; a server would keep what it gets in another store than was meant. */
-static const char *bad_setting(void)
+/* What the setting takes, for a sentence. */
+static void describe(char *out, size_t room, const struct option_entry *entry)
+{
+    switch (entry->type) {
+    case OPTION_BOOL:
+        snprintf(out, room, "true or false");
+        return;
+    case OPTION_INT:
+        snprintf(out, room, "a number from %" PRId64 " to %" PRId64, entry->min, entry->max);
+        return;
+    case OPTION_CHOICE:
+        snprintf(out, room, "one of %s", entry->choices);
+        return;
+    case OPTION_TEXT:
+    case OPTION_SECRET:
+        break;
+    }
+    snprintf(out, room, "another text");
+}
+
+/* Says which setting has a value that cannot be taken, and what it takes. Another program would go
+ * on with the default; a server would keep what it gets in another store, or longer, than was
+ * meant. */
+static bool settings_are_good(void)
 {
     for (int id = 0; id < OPTION_COUNT; id++) {
-        const char *text = getenv(option_table[id].name);
-        if (option_is_servers((enum option_id)id) && text != NULL && *text != '\0' &&
-            option_check((enum option_id)id, text) != ERR_OK)
-            return option_table[id].name;
+        const char *source;
+        char takes[128];
+        if (!option_is_servers((enum option_id)id) && id != OPTION_TRACE_TTL_DAYS)
+            continue;
+        const char *text = option_refused((enum option_id)id, &source);
+        if (text == NULL)
+            continue;
+        describe(takes, sizeof(takes), &option_table[id]);
+        cli_error(&command_serve, "%s=%.64s (%s): it takes %s", option_table[id].name, text, source,
+                  takes);
+        return false;
     }
-    return NULL;
+    return true;
 }
 
 static int serve(const struct arguments *a, const char *data_dir)
@@ -102,11 +131,8 @@ static int run(int argc, char **argv)
                           words, 0);
     if (count < 0)
         return count == CLI_DONE ? CLI_OK : CLI_USAGE;
-    const char *bad = bad_setting();
-    if (bad != NULL)
-        return cli_error(
-            &command_serve,
-            "%s has a value that it cannot take; `llm-tracer config` tells which it can", bad);
+    if (!settings_are_good())
+        return CLI_USAGE;
     umask(077);
     log_set_level(LOG_INFO);
     /* The fallback of the collector, a folder in memory, is no place for what is acknowledged. */

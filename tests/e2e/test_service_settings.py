@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import sqlite3
+import tempfile
 import time
 import unittest
 import urllib.request
@@ -64,19 +65,32 @@ class Keys(unittest.TestCase):
                 self.assertIn(next(iter(env)), said)
 
     def test_settings_out_of_range(self):
-        """Refused, or the default is taken and that is said."""
-        for env in ({"API_KEY_REQUIRED": "perhaps"}, {"RATE_LIMIT_RPM": "-1"},
-                    {"RATE_LIMIT_RPM": "x"}, {"TRACE_TTL_DAYS": "x"}, {"TRACE_TTL_DAYS": "-5"},
-                    {"MAX_BODY_MB": "x"}, {"MAX_BODY_MB": "0"}):
-            with self.subTest(env=env):
-                server = serving.Server(env, ready=False)
-                harness.wait_for(lambda s=server: s.process.poll() is not None or
-                                 b"Listening" in s.said(), 20, "it starts or is refused")
-                self.assertIn(next(iter(env)).encode(), server.said())
-                if server.process.poll() is None:
-                    server.wait_ready()
-                    self.assertEqual(server.client(None).get("/api/stats").status, 401)
-                    server.close()
+        """In the environment or in the config file: one is told, with what it takes."""
+        for name, value, takes in (
+                ("STORAGE_TYPE", "oracle", "sqlite"), ("API_KEY_REQUIRED", "perhaps", "true or false"),
+                ("RATE_LIMIT_RPM", "-1", "from 0"), ("RATE_LIMIT_RPM", "x", "from 0"),
+                ("TRACE_TTL_DAYS", "x", "from 1"), ("TRACE_TTL_DAYS", "-5", "from 1"),
+                ("MAX_BODY_MB", "x", "from 1"), ("MAX_BODY_MB", "0", "from 1 to 1024")):
+            with tempfile.NamedTemporaryFile("w", suffix=".env") as config:
+                config.write(f"{name}={value}\n")
+                config.flush()
+                for env in ({name: value}, {"TRACER_CONFIG": config.name, name: ""}):
+                    with self.subTest(name=name, value=value, env=env):
+                        code, said = serving.refusal(env)
+                        self.assertEqual(code, 2)
+                        self.assertIn(f"{name}={value} (", said)
+                        self.assertIn(takes, said)
+        code, said = serving.refusal({"STORAGE_TYPE": "x" * 100000 + "\x1b[31m"})
+        self.assertEqual(code, 2)
+        self.assertLess(len(said), 300)
+
+    def test_a_bad_line_of_the_file_is_no_matter_when_the_environment_says_better(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".env") as config:
+            config.write("MAX_BODY_MB=nonsense\nTRACE_TTL_DAYS=x\nTRACE_TTL_DAYS=36500\n")
+            config.flush()
+            with serving.Server({"TRACER_CONFIG": config.name, "MAX_BODY_MB": "2",
+                                 "TRACE_TTL_DAYS": ""}) as server:
+                server.client().create_trace()
 
 
 class Limits(unittest.TestCase):
@@ -198,7 +212,7 @@ class Store(unittest.TestCase):
             server.env.pop("TRACE_TTL_DAYS")  # 90
             server.start()
             client = server.client()
-            harness.wait_for(lambda: len(client.all()) == 2, 40, "the old traces are deleted")
+            harness.wait_for(lambda: len(client.all()) == 2, 15, "the old traces are deleted")
             self.assertEqual([t["name"] for t in client.all()], ["1 days", "89 days"])
             found = client.stats()
             self.assertEqual((found["total_traces"], found["total_spans"], found["total_cost"]),

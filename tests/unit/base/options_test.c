@@ -52,6 +52,21 @@ static void environment_wins_over_file_over_default(void **state)
     assert_string_equal(options_file(), config);
 }
 
+static void what_is_refused_is_known(void **state)
+{
+    const char *source;
+    (void)state;
+    assert_string_equal(option_refused(OPTION_TRACING_ENABLED, &source), "maybe");
+    assert_string_equal(source, "environment");
+    assert_string_equal(option_refused(OPTION_TRACER_EXIT_WAIT_MS, &source), "soon");
+    assert_string_equal(source, config);
+    setenv("TRACER_EXIT_WAIT_MS", "7", 1);
+    assert_null(option_refused(OPTION_TRACER_EXIT_WAIT_MS, &source));
+    unsetenv("TRACER_EXIT_WAIT_MS");
+    assert_null(option_refused(OPTION_TRACER_URL, &source));
+    assert_null(option_refused(OPTION_TRACER_RING_MAX_MB, &source));
+}
+
 static void a_bad_line_is_one_warning(void **state)
 {
     (void)state;
@@ -105,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_is_whole),
         cmocka_unit_test(environment_wins_over_file_over_default),
+        cmocka_unit_test(what_is_refused_is_known),
         cmocka_unit_test(a_bad_line_is_one_warning),
         cmocka_unit_test(values_are_checked),
     };
