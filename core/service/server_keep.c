@@ -7,7 +7,7 @@
 #include "service/server.h"
 #include "service/server_log.h"
 
-#define FIRST_S 30   /* after the start */
+#define FIRST_S 2    /* after the start */
 #define EVERY_S 3600 /* looks whether there is something */
 #define STEP_MS 100  /* between two steps */
 #define RETRY_S 60   /* after a failure */
