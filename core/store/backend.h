@@ -232,6 +232,23 @@ static inline struct text text_of(const char *s)
     return (struct text){s, n};
 }
 
+/* Sums of figures (tokens, counts) end at the largest integer that JSON readers keep exactly: what
+ * anybody may send 2^53 times must neither overflow nor become "unknown". */
+#define FIGURE_MAX ((int64_t)1 << 53)
+static inline int64_t figure_limit(int64_t figure)
+{
+    return figure < 0 ? SPAN_UNKNOWN : figure > FIGURE_MAX ? FIGURE_MAX : figure;
+}
+/* SPAN_UNKNOWN (any negative) adds nothing: it is the sum only when both are. */
+static inline int64_t figure_add(int64_t a, int64_t b)
+{
+    a = figure_limit(a);
+    b = figure_limit(b);
+    if (a < 0 || b < 0)
+        return a < 0 ? b : a;
+    return figure_limit(a + b);
+}
+
 /* Durations in ms, kept as counts of buckets 1/32 of an octave wide, so that a percentile is within
  * 3 %. Zero value: empty. */
 #define HISTOGRAM_BUCKETS 1024
