@@ -300,6 +300,8 @@ test("a running trace grows, and ends, as it is told", async (t) => {
     expect.equal(await page.locator(".span-bar.bar-running").count(), 2);
     expect.equal(await page.locator(".trace-title .status").innerText(), "Running");
     await page.locator(".pending").waitFor();
+    const chunks = page.locator(".span-head .trace-figure", {hasText: "Chunks"});
+    expect.equal((await chunks.innerText()).replace(/\s+/g, " "), "Chunks 12");
     await server.ingest(span(3002, 30, 3000, start + 500, start + 900, {name: "a new one", span_type: "tool"}));
     await eventually(async () => (await names(page)).includes("a new one"), "a new span comes");
     expect.ok((await spanTitle(page)).startsWith("chat"));
@@ -312,6 +314,7 @@ test("a running trace grows, and ends, as it is told", async (t) => {
     await page.locator(".span-body").getByText("Once upon a time.").waitFor();
     await eventually(async () => await page.locator(".trace-title .status").innerText() === "OK", "the trace ended");
     expect.equal(await page.locator(".span-bar.bar-running").count(), 0);
+    expect.equal(await chunks.count(), 0);
 });
 
 test("360 px: bars under names, the span as a sheet", async (t) => {
