@@ -11,7 +11,7 @@ struct connections {
     pthread_mutex_t lock;
     size_t max, descriptors;
     int highest; /* descriptor that was ever open */
-    atomic_size_t count;
+    atomic_size_t count, used;
     struct connection *slots; /* untouched pages cost nothing */
 };
 
@@ -49,6 +49,7 @@ struct connection *connections_open(struct connections *c, int fd, uint64_t clie
     pthread_mutex_lock(&c->lock);
     slot->client = client;
     slot->local = local;
+    slot->used = false;
     if (fd > c->highest)
         c->highest = fd;
     atomic_fetch_add(&c->count, 1);
@@ -68,14 +69,28 @@ void connections_close(struct connections *c, int fd)
     if (slot == NULL)
         return;
     pthread_mutex_lock(&c->lock);
-    if (atomic_exchange(&slot->stage, CONNECTION_CLOSED) != CONNECTION_CLOSED)
+    if (atomic_exchange(&slot->stage, CONNECTION_CLOSED) != CONNECTION_CLOSED) {
         atomic_fetch_sub(&c->count, 1);
+        atomic_fetch_sub(&c->used, slot->used);
+    }
     pthread_mutex_unlock(&c->lock);
 }
 
 bool connections_are_many(const struct connections *c)
 {
     return atomic_load(&c->count) > c->max;
+}
+
+void connections_use(struct connections *c, struct connection *slot)
+{
+    if (!slot->used)
+        atomic_fetch_add(&c->used, 1);
+    slot->used = true;
+}
+
+bool connections_are_busy(const struct connections *c)
+{
+    return atomic_load_explicit(&c->used, memory_order_relaxed) > CONNECTION_KEPT;
 }
 
 static int64_t time_for(size_t bytes)

@@ -13,6 +13,7 @@
 #include "base/err.h"
 
 #define CONNECTION_SPARE  128
+#define CONNECTION_KEPT   ((size_t)2048)    /* see connections_are_busy */
 #define CONNECTION_IDLE_S 75                /* as nginx's keepalive_timeout */
 #define CONNECTION_HEAD_S 20                /* from the request line to the end of the head */
 #define CONNECTION_BODY_S 30                /* and a second more for each of these bytes: */
@@ -33,6 +34,7 @@ struct connection {
     _Atomic(int64_t) deadline; /* boot ns; INT64_MAX: none */
     uint64_t client;           /* limit_client of its address */
     bool local;                /* came in by a loopback listener: Host is checked */
+    bool used;                 /* asked something; by the thread that serves the connection */
 };
 
 struct connections;
@@ -48,6 +50,11 @@ struct connection *connections_get(struct connections *c, int fd);
 void connections_close(struct connections *c, int fd);
 /* Whether there are more than max, so that one should be ended. */
 bool connections_are_many(const struct connections *c);
+/* A request begins: its memory is touched, which the library does not give back before the end. */
+void connections_use(struct connections *c, struct connection *slot);
+/* Whether more than CONNECTION_KEPT connections have asked something: one that is answered should
+ * be closed, so that it is not memory of idle ones that grows with their number. */
+bool connections_are_busy(const struct connections *c);
 
 /* What it does from now on, for at most seconds (0: unbounded) and the time that bytes more take at
  * CONNECTION_RATE. By the thread that serves the connection. */

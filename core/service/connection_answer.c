@@ -33,7 +33,8 @@ static void add_common(struct MHD_Response *response)
 
 static void add_close(const struct inbound *e, struct MHD_Response *response)
 {
-    if (e->closes || atomic_load_explicit(&e->service->stopping, memory_order_relaxed))
+    if (e->closes || atomic_load_explicit(&e->service->stopping, memory_order_relaxed) ||
+        connections_are_busy(e->service->connections))
         add(response, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 

@@ -21,6 +21,7 @@ void *serve_request_line(void *user, const char *uri, struct MHD_Connection *con
     if (slot == NULL)
         return NULL;
     connection_enter(slot, CONNECTION_HEAD, CONNECTION_HEAD_S, 0);
+    connections_use(s->connections, slot);
     atomic_fetch_add(&s->running, 1);
     struct inbound *e = inbound_new(s, connection, slot, uri);
     if (e == NULL)

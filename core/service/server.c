@@ -21,7 +21,9 @@
 #define DESCRIPTORS_OWN ((size_t)192) /* files of the store, sockets to listen on, libraries */
 #define LIMIT_SLOTS     ((size_t)65536)
 #define TICK_MS         500 /* between looks at connections whose time is over */
-#define TRIM_S          20
+#define TRIM_S          5
+#define MAPPED_LEAST    (512 << 10) /* bytes */
+#define ARENAS          4           /* of malloc: each keeps what was freed in it */
 
 static int fail(char **why, int err, const char *format, const char *text)
 {
@@ -228,6 +230,14 @@ static void wait_for_signal(struct server *server, const sigset_t *set)
     }
 }
 
+/* Large bodies and answers are the system's again as soon as they are freed. glibc would otherwise
+ * raise the bound to the largest that it has seen, and keep what lies between smaller ones. */
+static void return_memory(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, MAPPED_LEAST);
+    (void)mallopt(M_ARENA_MAX, ARENAS);
+}
+
 int service_run(const struct service_settings *settings, char **why)
 {
     sigset_t signals, before;
@@ -236,6 +246,7 @@ int service_run(const struct service_settings *settings, char **why)
     if (server == NULL)
         return ERR_NOMEM;
     server->service.settings = *settings;
+    return_memory();
     /* Blocked before any thread starts, so that only this one takes them. */
     stop_signals(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, &before);

@@ -121,6 +121,29 @@ static void room_is_bounded(void **state)
     release(c);
 }
 
+static void many_that_asked_are_told(void **state)
+{
+    (void)state;
+    const int count = (int)CONNECTION_KEPT + 1;
+    struct connections *c = connections_new(8192, 8192);
+    assert_non_null(c);
+    for (int fd = 100; fd < 100 + count; fd++) { /* numbers alone: no socket is touched */
+        struct connection *slot = connections_open(c, fd, 1, false);
+        assert_false(connections_are_busy(c));
+        connections_use(c, slot);
+        connections_use(c, slot); /* twice counts once */
+    }
+    assert_true(connections_are_busy(c));
+    assert_non_null(connections_open(c, 99, 1, false));
+    connections_close(c, 99); /* that one had asked nothing */
+    assert_true(connections_are_busy(c));
+    connections_close(c, 100);
+    assert_false(connections_are_busy(c));
+    connections_use(c, connections_open(c, 100, 1, false)); /* as a new one */
+    assert_true(connections_are_busy(c));
+    connections_free(c);
+}
+
 static void closed_ones_are_left_alone(void **state)
 {
     (void)state;
@@ -142,7 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(overdue_ones_are_shut),      cmocka_unit_test(those_who_left_are_shut),
         cmocka_unit_test(longest_idle_goes_first),    cmocka_unit_test(room_is_bounded),
-        cmocka_unit_test(closed_ones_are_left_alone),
+        cmocka_unit_test(closed_ones_are_left_alone), cmocka_unit_test(many_that_asked_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
