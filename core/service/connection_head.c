@@ -29,6 +29,18 @@ static enum MHD_Result count_header(void *user, enum MHD_ValueKind kind, const c
     return MHD_YES;
 }
 
+/* A blank before the colon, or a line that goes on in the next one: libmicrohttpd takes it as part
+ * of the name, others take the header for what it says (RFC 9112 §5.1). */
+static enum MHD_Result find_blank(void *user, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    bool *found = user;
+    (void)kind;
+    (void)value;
+    *found = *found || *name == '\0' || strpbrk(name, " \t\r\n\v\f") != NULL;
+    return MHD_YES;
+}
+
 static unsigned count_of(const struct inbound *e, const char *name)
 {
     struct header_count c = {name, 0};
@@ -41,7 +53,14 @@ static unsigned count_of(const struct inbound *e, const char *name)
 static bool check_framing(struct inbound *e)
 {
     const char *coding = header(e, "Transfer-Encoding");
+    bool blank = false;
+    MHD_get_connection_values(e->connection, MHD_HEADER_KIND, find_blank, &blank);
     unsigned framings = count_of(e, "Content-Length") + count_of(e, "Transfer-Encoding");
+    if (blank) {
+        e->closes = true;
+        request_fail(&e->r, MHD_HTTP_BAD_REQUEST, "A header's name ends at its colon");
+        return false;
+    }
     if (framings <= 1 && (coding == NULL || strcasecmp(coding, "chunked") == 0) &&
         count_of(e, "Host") <= 1)
         return true;

@@ -120,6 +120,10 @@ static void framing_that_can_be_read_in_two_ways(void **state)
         "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: identity\r\n",
+        "Content-Length : 2\r\n",
+        "Content-Length\t: 2\r\n",
+        "Transfer-Encoding : chunked\r\nContent-Length: 2\r\n",
+        " Content-Length: 2\r\nX: y\r\n",
     };
     struct fake_server server;
     char request[FAKE_ROOM];
