@@ -148,17 +148,18 @@ void connections_reap(struct connections *c, int64_t now)
     pthread_mutex_unlock(&c->lock);
 }
 
-bool connections_evict(struct connections *c)
+/* The one that has been at this stage longest, since before the time given. */
+static bool evict(struct connections *c, enum connection_stage stage, int64_t before)
 {
     int longest = -1;
-    int64_t since = INT64_MAX;
     pthread_mutex_lock(&c->lock);
     for (int fd = 0; fd <= c->highest; fd++) {
         struct connection *slot = &c->slots[fd];
         int64_t began = atomic_load_explicit(&slot->since, memory_order_relaxed);
-        if (atomic_load_explicit(&slot->stage, memory_order_acquire) == CONNECTION_IDLE &&
-            began < since) {
-            since = began;
+        bool bounded = atomic_load_explicit(&slot->deadline, memory_order_acquire) != INT64_MAX;
+        if (atomic_load_explicit(&slot->stage, memory_order_acquire) == (int)stage && bounded &&
+            began < before) {
+            before = began;
             longest = fd;
         }
     }
@@ -169,6 +170,16 @@ bool connections_evict(struct connections *c)
     }
     pthread_mutex_unlock(&c->lock);
     return longest >= 0;
+}
+
+bool connections_evict(struct connections *c)
+{
+    return evict(c, CONNECTION_IDLE, INT64_MAX);
+}
+
+bool connections_evict_reader(struct connections *c, int64_t now)
+{
+    return evict(c, CONNECTION_ANSWER, now - CONNECTION_READ_S * NS_PER_SEC);
 }
 
 void connections_end(struct connections *c, enum connection_stage stage)

@@ -17,6 +17,7 @@
 #define CONNECTION_IDLE_S 75                /* as nginx's keepalive_timeout */
 #define CONNECTION_HEAD_S 20                /* from the request line to the end of the head */
 #define CONNECTION_BODY_S 30                /* and a second more for each of these bytes: */
+#define CONNECTION_READ_S 10                /* of an answer, whatever its size */
 #define CONNECTION_RATE   ((size_t)8 << 10) /* the slowest client that is waited for */
 
 enum connection_stage {
@@ -69,6 +70,9 @@ void connection_progress(struct connection *c, size_t bytes);
 void connections_reap(struct connections *c, int64_t now);
 /* Shuts down the one that has been idle longest. False: none is idle. */
 bool connections_evict(struct connections *c);
+/* Shuts down the one that has been reading its answer longest, of those that read for more than
+ * CONNECTION_READ_S; streams of events are none. False: there is none. */
+bool connections_evict_reader(struct connections *c, int64_t now);
 /* Shuts down those at this stage, when the server stops. */
 void connections_end(struct connections *c, enum connection_stage stage);
 

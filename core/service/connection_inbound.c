@@ -84,6 +84,7 @@ void inbound_free(struct inbound *e)
     buf_release(&e->r.body);
     buf_release(&e->r.answer);
     atomic_fetch_sub(&e->service->body_bytes, e->held);
+    atomic_fetch_sub(&e->service->answer_bytes, e->held_answer);
     free(e->path);
     free(e->key);
     free(e->origin);

@@ -10,7 +10,9 @@
 #include "service/internal.h"
 
 #define INBOUND_PARAMETERS 64                  /* of a query */
-#define INBOUND_ANSWER_MAX ((size_t)512 << 20) /* bytes */
+#define INBOUND_ANSWER_MAX ((size_t)64 << 20)  /* bytes */
+#define INBOUND_ANSWERS    ((size_t)192 << 20) /* of all requests that wait to be sent */
+#define INBOUND_ANSWER_LOW ((size_t)64 << 10)  /* such a one the socket takes: never refused */
 #define INBOUND_PARSE_MAX  ((size_t)32 << 10)  /* a body that is read where it came in */
 #define INBOUND_SWALLOW    ((size_t)64 << 10)  /* of a refused body, to keep the connection */
 #define INBOUND_BODIES_MIN ((size_t)256 << 20) /* held by all requests, at least */
@@ -47,10 +49,11 @@ struct inbound {
     char *origin; /* that may read the answer; NULL: none */
     bool head_only, accepts_gzip, body_gzip, packed, closes;
     bool bad_query;
-    bool unprepared;   /* in the pool: prepare has not run */
-    size_t received;   /* bytes of the body */
-    size_t held;       /* bytes counted in service->body_bytes */
-    const char *allow; /* for 405 and OPTIONS */
+    bool unprepared;    /* in the pool: prepare has not run */
+    size_t received;    /* bytes of the body */
+    size_t held;        /* bytes counted in service->body_bytes */
+    size_t held_answer; /* and in service->answer_bytes */
+    const char *allow;  /* for 405 and OPTIONS */
     char allow_text[64];
 };
 
@@ -71,7 +74,8 @@ bool inbound_hold(struct inbound *e);
 void inbound_prepare(struct inbound *e);
 /* Whether that may take long enough to be left to the pool. */
 bool inbound_is_long(const struct inbound *e);
-/* After the answer is made: it becomes 500 when there is none; compressed by z (NULL: not). */
+/* After the answer is made: it becomes 500 when there is none; compressed by z (NULL: not); 503
+ * when it is large and those of all requests are already too much. */
 void inbound_complete(struct inbound *e, struct gzip *z);
 /* Gives it back to its connection, whose thread sends the answer. The caller must not touch it any
  * more. */

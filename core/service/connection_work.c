@@ -35,10 +35,8 @@ bool inbound_is_long(const struct inbound *e)
     return e->r.body.len > (e->body_gzip ? INBOUND_PARSE_MAX / 64 : INBOUND_PARSE_MAX);
 }
 
-void inbound_complete(struct inbound *e, struct gzip *z)
+static void compress(struct inbound *e, struct gzip *z)
 {
-    if (e->r.status == 0)
-        request_fail(&e->r, MHD_HTTP_INTERNAL_SERVER_ERROR, "Internal error");
     if (z == NULL || !e->accepts_gzip || e->r.answer.len < GZIP_LEAST)
         return;
     struct buf packed;
@@ -50,6 +48,34 @@ void inbound_complete(struct inbound *e, struct gzip *z)
     } else {
         buf_release(&packed);
     }
+}
+
+/* Those who do not read their answers would hold them for as long as they may be slow: when it gets
+ * too much, the one who has been reading longest is shut out. An acknowledged write stays one. */
+static void hold_answer(struct inbound *e)
+{
+    struct service *s = e->service;
+    size_t len = e->r.answer.len;
+    bool refusable = e->r.route == NULL || e->r.route->work == ROUTE_READ;
+    e->held_answer = len;
+    size_t all = atomic_fetch_add(&s->answer_bytes, len) + len;
+    if (all <= INBOUND_ANSWERS || len <= INBOUND_ANSWER_LOW || !refusable)
+        return;
+    atomic_fetch_sub(&s->answer_bytes, len);
+    e->held_answer = 0;
+    (void)connections_evict_reader(s->connections, clock_boot_ns());
+    e->packed = false;
+    buf_release(&e->r.answer);
+    request_fail(&e->r, MHD_HTTP_SERVICE_UNAVAILABLE, "Too many answers wait; try again");
+    e->r.retry_after = "1";
+}
+
+void inbound_complete(struct inbound *e, struct gzip *z)
+{
+    if (e->r.status == 0)
+        request_fail(&e->r, MHD_HTTP_INTERNAL_SERVER_ERROR, "Internal error");
+    compress(e, z);
+    hold_answer(e);
 }
 
 void inbound_resume(struct inbound *e)

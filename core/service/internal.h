@@ -27,10 +27,11 @@ struct service {
     struct limit *limit; /* NULL: none */
     struct pool *pool;
     struct connections *connections;
-    struct events *events;    /* events.c's own */
-    atomic_bool stopping;     /* what is new is refused */
-    atomic_size_t body_bytes; /* held by all requests together */
-    atomic_size_t running;    /* requests between their first line and their end */
+    struct events *events;      /* events.c's own */
+    atomic_bool stopping;       /* what is new is refused */
+    atomic_size_t body_bytes;   /* held by all requests together */
+    atomic_size_t answer_bytes; /* of answers that are not sent yet */
+    atomic_size_t running;      /* requests between their first line and their end */
 };
 
 /* ---- The stream behind ROUTE_EVENTS: events.c makes it, connection_stream.c sends it. */

@@ -171,6 +171,28 @@ class Hostile(unittest.TestCase):
             reset(connection)
         self.assert_serves()
 
+    def test_many_who_do_not_read_large_answers(self):
+        """What is held for them is bounded; the others are told to come again, and then served."""
+        for i in range(12):
+            self.c.ingest([{"op": "create_trace", "trace_id": f"l-{i}-{n}", "name": "large",
+                            "project_id": "hostile", "metadata": {"x": "y" * 150000}}
+                           for n in range(12)])
+        before = self.server.memory()
+        stuck = self.open(24)
+        for connection in stuck:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.sendall(f"GET /api/traces?limit=200 HTTP/1.1\r\n{HEAD}\r\n".encode())
+        reader = self.server.client("project-hostile")
+        harness.wait_for(lambda: reader.get("/api/traces", limit=200).status == 503, 20,
+                         "answers are too many")
+        if "asan" not in harness.BUILD:
+            self.assertLess(self.server.memory() - before, 350 << 20)
+        self.assert_serves()  # small ones are served all the time
+        for connection in stuck:
+            reset(connection)
+        harness.wait_for(lambda: reader.get("/api/traces", limit=200).status == 200, 20,
+                         "there is room again")
+
     def test_subscribers_who_do_not_read(self):
         stuck = self.open(50)
         for connection in stuck:

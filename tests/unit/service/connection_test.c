@@ -105,6 +105,30 @@ static void longest_idle_goes_first(void **state)
     release(c);
 }
 
+static void longest_reader_goes_first(void **state)
+{
+    (void)state;
+    struct connections *c = make(COUNT);
+    struct connection *slot[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        slot[i] = connections_open(c, ends[i][0], 1, false);
+    connection_enter(slot[0], CONNECTION_ANSWER, 0, 0); /* a stream of events */
+    connection_enter(slot[1], CONNECTION_ANSWER, 60, 0);
+    connection_enter(slot[2], CONNECTION_ANSWER, 60, 0);
+    int64_t now = clock_boot_ns();
+    assert_false(connections_evict_reader(c, now));
+    now += (CONNECTION_READ_S + 1) * NS_PER_SEC;
+    assert_true(connections_evict_reader(c, now));
+    assert_true(is_shut(1));
+    assert_false(is_shut(2));
+    assert_true(connections_evict_reader(c, now));
+    assert_true(is_shut(2));
+    assert_false(connections_evict_reader(c, now));
+    assert_false(is_shut(0));
+    assert_false(is_shut(3)); /* idle */
+    release(c);
+}
+
 static void room_is_bounded(void **state)
 {
     (void)state;
@@ -163,9 +187,10 @@ static void closed_ones_are_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(overdue_ones_are_shut),      cmocka_unit_test(those_who_left_are_shut),
-        cmocka_unit_test(longest_idle_goes_first),    cmocka_unit_test(room_is_bounded),
-        cmocka_unit_test(closed_ones_are_left_alone), cmocka_unit_test(many_that_asked_are_told),
+        cmocka_unit_test(overdue_ones_are_shut),     cmocka_unit_test(those_who_left_are_shut),
+        cmocka_unit_test(longest_idle_goes_first),   cmocka_unit_test(room_is_bounded),
+        cmocka_unit_test(longest_reader_goes_first), cmocka_unit_test(closed_ones_are_left_alone),
+        cmocka_unit_test(many_that_asked_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
