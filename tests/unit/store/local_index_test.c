@@ -106,6 +106,30 @@ static void test_follows(void **state)
     store_close(s);
 }
 
+/* More traces than one look takes, of which few have spans, are all there before the index is. */
+static void test_many_without_spans(void **state)
+{
+    enum { TRACES = 9000, SPANS_AT = 4500 };
+    struct store *s = open_store(*state);
+    assert_int_equal(store_begin(s), ERR_OK);
+    for (uint64_t n = 0; n < TRACES; n++) {
+        struct trace *t = named_trace(n, "t", (int64_t)n, 1000);
+        assert_int_equal(store_put_trace(s, t, NULL, 0), ERR_OK);
+        trace_free(t);
+    }
+    assert_int_equal(store_commit(s), ERR_OK);
+    put_a_span(s, speaking_span(SPANS_AT, 1, "q", "a"));
+    put_a_span(s, speaking_span(TRACES - 1, 2, "q", "a"));
+    struct look l = look_open(*state);
+    static struct names names;
+    list_all(&l, (struct stored_filter){.limit = 1000, .sort = SORT_DURATION}, &names);
+    assert_int_equal(names.count, TRACES);
+    put_named(s, named_trace(TRACES, "late", 0, 2000));
+    await_list(&l, (struct stored_filter){.min_duration_ms = 2000}, "late ");
+    look_close(&l);
+    store_close(s);
+}
+
 /* ---- what is dropped */
 
 /* Whether the index has the word anywhere, in any of its files. */
@@ -385,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_search, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_follows, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_many_without_spans, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_purge, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_dropped, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_replaced, folder_make, folder_remove),
