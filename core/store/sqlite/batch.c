@@ -312,7 +312,7 @@ static void follow_commit(struct backend_session *s)
     pthread_rwlock_unlock(&s->b->memory_lock);
     s->b->meta = s->batch.meta;
     s->b->again_deleted = s->b->index.again_done;
-    search_index_wake(&s->b->index);
+    search_index_wake(&s->b->index, s->b->meta.next_trace + s->b->meta.next_span - 2);
 }
 
 int batch_begin(struct backend_session *s)

@@ -157,15 +157,13 @@ static int look_at(struct page *p, const struct shelf_place *place)
     return err;
 }
 
-/* From here on only what the search has found is looked at. */
-static int narrow(struct page *p, struct shelf_query *q)
+/* When the search has found all there is, only that is looked at from here on. */
+static void narrow(const struct page *p, struct shelf_query *q)
 {
-    int err = p->search == NULL ? ERR_OK : search_complete(p->search);
-    if (err == ERR_OK && p->search != NULL) {
-        q->among = p->search->bits;
-        q->among_rows = p->search->rows;
-    }
-    return err;
+    if (p->search == NULL || !p->search->complete)
+        return;
+    q->among = p->search->bits;
+    q->among_rows = p->search->rows;
 }
 
 static int look_at_all(struct page *p, struct shelf_query *q, const struct shelf_place *places,
@@ -174,7 +172,7 @@ static int look_at_all(struct page *p, struct shelf_query *q, const struct shelf
     int err = ERR_OK;
     for (size_t i = 0; i < count && err == ERR_OK && !p->more; i++) {
         err = look_at(p, &places[i]);
-        if (err != ERR_AGAIN || p->search == NULL || q->among != NULL) {
+        if (err != ERR_AGAIN) {
             q->has_after = true;
             q->after = places[i];
         }
@@ -196,10 +194,10 @@ static int read_page(struct page *p, struct shelf_query *q)
         size_t count = (size_t)shelf_choose(&b->shelf, q, places, round);
         pthread_rwlock_unlock(&b->memory_lock);
         left = count == round;
-        bool narrowed = q->among != NULL;
         err = look_at_all(p, q, places, count);
-        if (err == ERR_AGAIN && p->search != NULL && !narrowed) {
-            err = narrow(p, q);
+        if (err == ERR_AGAIN && p->search != NULL && !p->search->complete) {
+            err = search_more(p->search);
+            narrow(p, q);
             left = true;
         }
         if (round < ROUND_MAX && (round *= 4) > ROUND_MAX)
@@ -229,9 +227,8 @@ int sqlite_list(struct backend_session *s, const struct stored_filter *f, stored
     words_query_init(&words, f->q);
     if (words.count > 0) {
         page.search = &search;
-        err = search_begin(&search, s, f->project_id, &words);
-        if (err == ERR_OK && search.complete)
-            err = narrow(&page, &q);
+        err = search_begin(&search, s, &words);
+        narrow(&page, &q);
     }
     if (err == ERR_OK)
         err = read_page(&page, &q);

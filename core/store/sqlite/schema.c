@@ -87,12 +87,9 @@ int sql_migrate(struct backend_session *s, int version)
     "traces, spans, calls, errors, tokens_input, tokens_output, tokens_cache_read, told_input,"    \
     " told_output, told_cache_read, first_time, last_time, cost, latency, ttft"
 
-/* What is indexed: row, end, trace, project, words. A span without its trace is being purged. */
-#define SPAN_WORDS                                                                                 \
-    "s.row, s.end_time, s.trace, coalesce(t.project_id, ''), s.name, s.model, s.error, s.input,"   \
-    " s.output FROM main.span s LEFT JOIN main.trace t ON t.row = s.trace"
-#define TRACE_WORDS                                                                                \
-    "row, end_time, row, project_id, name, user_id, session_id, output FROM main.trace"
+/* What is indexed: row, end, trace, words. */
+#define SPAN_WORDS  "row, end_time, trace, name, model, error, input, output FROM main.span"
+#define TRACE_WORDS "row, end_time, row, name, user_id, session_id, output FROM main.trace"
 /* What is looked at without the index. */
 #define SPAN_LOOK  "trace, name, model, error, input, output FROM main.span"
 #define TRACE_LOOK "row, name, user_id, session_id, output FROM main.trace"
@@ -194,9 +191,9 @@ const char *const sql_text[SQL_COUNT] = {
     [SQL_RESTATED_GET] = "SELECT 1 FROM search.restated WHERE trace = ?1 UNION ALL"
                          " SELECT 1 FROM main.again WHERE trace = ?1 LIMIT 1",
 
-    [SQL_SEARCH_SPANS] = "SELECT " SPAN_WORDS " WHERE s.row > ?1 ORDER BY s.row LIMIT ?2",
+    [SQL_SEARCH_SPANS] = "SELECT " SPAN_WORDS " WHERE row > ?1 ORDER BY row LIMIT ?2",
     [SQL_SEARCH_TRACES] = "SELECT " TRACE_WORDS " WHERE row > ?1 ORDER BY row LIMIT ?2",
-    [SQL_SEARCH_SPAN] = "SELECT " SPAN_WORDS " WHERE s.row = ?1",
+    [SQL_SEARCH_SPAN] = "SELECT " SPAN_WORDS " WHERE row = ?1",
     [SQL_SEARCH_TRACE] = "SELECT " TRACE_WORDS " WHERE row = ?1",
     [SQL_LOOK_SPANS] = "SELECT " SPAN_LOOK " WHERE row > ?1",
     [SQL_LOOK_TRACES] = "SELECT " TRACE_LOOK " WHERE row > ?1",

@@ -11,8 +11,6 @@
 #include "base/buf.h"
 #include "store/sqlite/sqlite.h"
 
-enum { HITS_AT_ONCE = 20000, PROBES = 1000 };
-
 static void hit(struct search *q, int64_t row)
 {
     if (row >= 0 && (size_t)row < q->rows)
@@ -119,17 +117,14 @@ int search_confirm(struct search *q, int64_t trace)
 
 /* ---- With it */
 
-/* The words, each in quotes, so that none is syntax. (None has a quote in it.) */
-static int make_match(struct search *q, struct text project_id)
+/* The words, each in quotes, so that none is syntax. (None has a quote in it.) Not the project:
+ * what every document has would be gone through with each of them, and memory knows it of each
+ * trace. */
+static int make_match(struct search *q)
 {
-    char term[SEARCH_TERM_MAX];
     struct buf match;
     buf_init(&match, 4096);
     int err = ERR_OK;
-    if (project_id.at != NULL) {
-        (void)search_project_term(project_id, term);
-        err = buf_printf(&match, "\"%s\" ", term);
-    }
     for (size_t i = 0; i < q->words.count && err == ERR_OK; i++)
         err = buf_printf(&match, "\"%.*s\" ", (int)q->words.lengths[i], q->words.words[i]);
     q->match = buf_take(&match);
@@ -169,33 +164,38 @@ static int prepare(struct search *q, const char *format, int64_t part, sqlite3_s
     return ERR_OK;
 }
 
-/* Takes what the index has, at most `most` documents. */
-static int take_hits(struct search *q, size_t most)
+/* Takes all that a part has. */
+static int take_part(struct search *q, int64_t part, size_t *count)
 {
-    size_t taken = 0;
-    int err = ERR_OK;
-    for (size_t i = 0; i < q->part_count && err == ERR_OK && taken < most; i++) {
-        sqlite3_stmt *st = NULL;
-        err = prepare(q,
-                      "SELECT rowid FROM search.words_%" PRId64 " WHERE words_%" PRId64
-                      " MATCH ?1 ORDER BY rowid DESC",
-                      q->parts[i].id, &st);
-        while (err == ERR_OK && taken < most && (err = sql_step(q->s, st)) == 1) {
-            hit(q, sqlite3_column_int64(st, 0) >> 24);
-            taken++;
-            err = ERR_OK;
-        }
-        sqlite3_finalize(st);
+    sqlite3_stmt *st = NULL;
+    int err =
+        prepare(q, "SELECT rowid FROM search.words_%" PRId64 " WHERE words_%" PRId64 " MATCH ?1",
+                part, &st);
+    while (err == ERR_OK && (err = sql_step(q->s, st)) == 1) {
+        hit(q, sqlite3_column_int64(st, 0) >> 24);
+        ++*count;
+        err = ERR_OK;
     }
-    q->complete = taken < most;
+    sqlite3_finalize(st);
     return err;
 }
 
-int search_begin(struct search *q, struct backend_session *s, struct text project_id,
-                 const struct words_query *words)
+int search_more(struct search *q)
+{
+    size_t count = 0;
+    int err = ERR_OK;
+    const struct search_limits *limits = &q->s->b->index.limits;
+    while (q->taken < q->part_count && count < limits->hits && err == ERR_OK)
+        err = take_part(q, q->parts[q->taken++].id, &count);
+    q->complete = q->taken == q->part_count;
+    q->probes = limits->probes;
+    return err;
+}
+
+int search_begin(struct search *q, struct backend_session *s, const struct words_query *words)
 {
     struct sql_meta meta;
-    *q = (struct search){.s = s, .words = *words, .probes = PROBES};
+    *q = (struct search){.s = s, .words = *words};
     /* The store as it is now, then the index, which may be further: nothing is in neither. */
     int err = sql_exec(s, "BEGIN");
     if (err == ERR_OK)
@@ -206,12 +206,12 @@ int search_begin(struct search *q, struct backend_session *s, struct text projec
     q->bits = calloc(q->rows / 64 + 1, sizeof(*q->bits));
     if (q->bits == NULL)
         return ERR_NOMEM;
-    err = make_match(q, project_id);
+    err = make_match(q);
     if (err == ERR_OK)
         err = look_at_unindexed(q);
     if (err == ERR_OK)
         err = read_parts(q);
-    return err == ERR_OK ? take_hits(q, HITS_AT_ONCE) : err;
+    return err == ERR_OK ? search_more(q) : err;
 }
 
 void search_end(struct search *q)
@@ -226,33 +226,36 @@ void search_end(struct search *q)
     memset(q, 0, sizeof(*q));
 }
 
-int search_complete(struct search *q)
+/* 1, 0: whether the part has the words in a document of the trace. */
+static int probe_part(struct search *q, struct search_part *part, int64_t trace)
 {
-    return q->complete ? ERR_OK : take_hits(q, SIZE_MAX);
+    int err = ERR_OK;
+    if (part->probe == NULL)
+        err = prepare(q,
+                      "SELECT 1 FROM search.words_%" PRId64 " WHERE words_%" PRId64
+                      " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT 1",
+                      part->id, &part->probe);
+    if (err != ERR_OK)
+        return err;
+    sqlite3_bind_int64(part->probe, 2, trace << 24);
+    sqlite3_bind_int64(part->probe, 3, (trace << 24) + 0xffffff);
+    err = sql_step(q->s, part->probe);
+    sqlite3_reset(part->probe);
+    return err;
 }
 
 int search_has(struct search *q, int64_t trace)
 {
-    if (q->complete || is_hit(q, trace))
-        return is_hit(q, trace);
-    if (q->probes-- <= 0)
-        return ERR_AGAIN;
-    int err = ERR_OK;
-    for (size_t i = 0; i < q->part_count && err == ERR_OK; i++) {
+    int found = is_hit(q, trace);
+    for (size_t i = q->taken; i < q->part_count && found == 0; i++) {
         struct search_part *part = &q->parts[i];
         if (trace < part->first_trace || trace > part->last_trace)
             continue;
-        if (part->probe == NULL)
-            err = prepare(q,
-                          "SELECT 1 FROM search.words_%" PRId64 " WHERE words_%" PRId64
-                          " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT 1",
-                          part->id, &part->probe);
-        if (err != ERR_OK)
-            break;
-        sqlite3_bind_int64(part->probe, 2, trace << 24);
-        sqlite3_bind_int64(part->probe, 3, (trace + 1) << 24);
-        err = sql_step(q->s, part->probe);
-        sqlite3_reset(part->probe);
+        if (q->probes-- <= 0)
+            return ERR_AGAIN;
+        found = probe_part(q, part, trace);
     }
-    return err;
+    if (found == 1)
+        hit(q, trace);
+    return found;
 }

@@ -8,7 +8,7 @@
 #include "store/sqlite/sqlite.h"
 
 /* The index is made anew when this changes: what is a word, or what is kept. */
-#define SEARCH_VERSION 1
+#define SEARCH_VERSION 2
 
 static const char schema[] =
     "CREATE TABLE search.about("
@@ -67,13 +67,6 @@ static int add_tokenizer(struct backend_session *s)
     if (api == NULL || api->xCreateTokenizer(api, "words", NULL, &words, NULL) != SQLITE_OK)
         return sql_error(s, ERR_UNSUPPORTED, "this SQLite has no FTS5");
     return ERR_OK;
-}
-
-size_t search_project_term(struct text project_id, char *out)
-{
-    /* A character for private use, which is part of no word. */
-    return (size_t)snprintf(out, SEARCH_TERM_MAX, "\xee\x80\x80%016llx",
-                            (unsigned long long)hash_bytes(1, project_id.at, project_id.len));
 }
 
 /* ---- The file */

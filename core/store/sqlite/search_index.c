@@ -26,6 +26,8 @@ struct work {
     struct document *documents;
     size_t count;
     int64_t done[2];  /* rows by kind */
+    int64_t last[2];  /* the last there is */
+    int64_t quota[2]; /* how many new ones are read */
     int64_t later[2]; /* how many wait */
     bool force[2];    /* too many: they are taken as they are */
     int64_t again_done, forced[2], total;
@@ -39,13 +41,9 @@ static int add_word(void *user, const char *word, size_t len)
     return err == ERR_OK ? buf_append_char(text, ' ') : err;
 }
 
-/* Begins a document with the term of its project. */
-static int begin_document(struct work *w, int64_t trace, struct text project)
+static void begin_document(struct work *w, int64_t trace)
 {
-    char term[SEARCH_TERM_MAX];
-    size_t len = search_project_term(project, term);
     w->documents[w->count] = (struct document){.trace = trace, .at = w->text.len};
-    return add_word(&w->text, term, len);
 }
 
 static void end_document(struct work *w)
@@ -64,15 +62,14 @@ static bool is_full(const struct work *w)
 static int take_span(struct work *w, sqlite3_stmt *st)
 {
     struct stored_span span = {
-        .name = sql_column_text(st, 4),
-        .model = sql_column_text(st, 5),
-        .error = sql_column_text(st, 6),
-        .input_data = sql_column_text(st, 7),
-        .output_data = sql_column_text(st, 8),
+        .name = sql_column_text(st, 3),
+        .model = sql_column_text(st, 4),
+        .error = sql_column_text(st, 5),
+        .input_data = sql_column_text(st, 6),
+        .output_data = sql_column_text(st, 7),
     };
-    int err = begin_document(w, sqlite3_column_int64(st, 2), sql_column_text(st, 3));
-    if (err == ERR_OK)
-        err = words_of_span(&span, add_word, &w->text);
+    begin_document(w, sqlite3_column_int64(st, 2));
+    int err = words_of_span(&span, add_word, &w->text);
     if (err == ERR_OK)
         end_document(w);
     return err;
@@ -81,14 +78,13 @@ static int take_span(struct work *w, sqlite3_stmt *st)
 static int take_trace(struct work *w, sqlite3_stmt *st)
 {
     struct stored_trace t = {
-        .name = sql_column_text(st, 4),
-        .user_id = sql_column_text(st, 5),
-        .session_id = sql_column_text(st, 6),
-        .output = sql_column_text(st, 7),
+        .name = sql_column_text(st, 3),
+        .user_id = sql_column_text(st, 4),
+        .session_id = sql_column_text(st, 5),
+        .output = sql_column_text(st, 6),
     };
-    int err = begin_document(w, sqlite3_column_int64(st, 2), sql_column_text(st, 3));
-    if (err == ERR_OK)
-        err = words_of_trace(&t, add_word, &w->text);
+    begin_document(w, sqlite3_column_int64(st, 2));
+    int err = words_of_trace(&t, add_word, &w->text);
     if (err == ERR_OK)
         end_document(w);
     return err;
@@ -103,14 +99,16 @@ static int take(struct work *w, enum kind kind, sqlite3_stmt *st)
 static int read_new(struct work *w, enum kind kind)
 {
     int err;
+    int64_t count = 0;
     struct backend_session *s = w->s;
     sqlite3_stmt *st = sql_use(s, kind == KIND_SPAN ? SQL_SEARCH_SPANS : SQL_SEARCH_TRACES, &err);
     if (st == NULL)
         return err;
-    sql_bind(st, "ii", w->done[kind], (int64_t)BATCH_DOCUMENTS);
+    sql_bind(st, "ii", w->done[kind], w->quota[kind]);
     while (!is_full(w) && (err = sql_step(s, st)) == 1) {
         w->done[kind] = sqlite3_column_int64(st, 0);
         w->more = true;
+        count++;
         if (sqlite3_column_int64(st, 1) == 0)
             err = sql_run(s, SQL_LATER_PUT, "ii", (int64_t)kind, w->done[kind]);
         else
@@ -119,6 +117,8 @@ static int read_new(struct work *w, enum kind kind)
             break;
     }
     sqlite3_reset(st);
+    if (err == 0 && count < w->quota[kind] && !is_full(w))
+        w->done[kind] = w->last[kind]; /* the last ones may have been purged */
     return err < 0 ? err : ERR_OK;
 }
 
@@ -229,7 +229,7 @@ static int current_part(struct work *w, int64_t *part)
     if (st == NULL)
         return err;
     err = sql_step(w->s, st);
-    bool room = err == 1 && sqlite3_column_int64(st, 1) < SEARCH_PART_DOCUMENTS &&
+    bool room = err == 1 && sqlite3_column_int64(st, 1) < w->s->b->index.limits.part_documents &&
                 clock_wall_ns() - sqlite3_column_int64(st, 2) < DAY_NS;
     if (err == 1)
         *part = sqlite3_column_int64(st, 0);
@@ -251,7 +251,7 @@ static int insert_documents(struct work *w, int64_t part)
     for (size_t i = 0; i < w->count && err == ERR_OK; i++) {
         const struct document *d = &w->documents[i];
         sql_bind(st, "it", d->trace << 24 | (w->total++ & 0xffffff),
-                 (struct text){w->text.data + d->at, d->len});
+                 (struct text){buf_str(&w->text) + d->at, d->len});
         err = sql_step(w->s, st);
         sqlite3_reset(st);
     }
@@ -357,6 +357,17 @@ static int count_later(struct work *w, enum kind kind, int64_t *count)
     return err < 0 ? err : ERR_OK;
 }
 
+/* Traces and spans come evenly, so that a part has traces that follow each other. */
+static void share(struct work *w, const struct sql_meta *meta)
+{
+    w->last[KIND_TRACE] = meta->next_trace - 1;
+    w->last[KIND_SPAN] = meta->next_span - 1;
+    int64_t left[2] = {w->last[0] - w->done[0], w->last[1] - w->done[1]};
+    for (int kind = KIND_TRACE; kind <= KIND_SPAN; kind++)
+        if (left[kind] > 0)
+            w->quota[kind] = 1 + (BATCH_DOCUMENTS - 1) * left[kind] / (left[0] + left[1]);
+}
+
 /* Begins the transaction, and says what it may look at: whoever changes such a row after that knows
  * of it. No writer is between its look at that and its commit. */
 static int begin(struct search_index *x, struct work *w)
@@ -374,8 +385,9 @@ static int begin(struct search_index *x, struct work *w)
     if (err == ERR_OK)
         err = sql_meta_read(w->s, &meta); /* from here on the store's file is read as it is now */
     if (err == ERR_OK) {
-        x->claimed_trace = w->done[KIND_TRACE] + BATCH_DOCUMENTS;
-        x->claimed_span = w->done[KIND_SPAN] + BATCH_DOCUMENTS;
+        share(w, &meta);
+        x->claimed_trace = w->last[KIND_TRACE];
+        x->claimed_span = w->last[KIND_SPAN];
         x->forced_trace = w->forced[KIND_TRACE];
         x->forced_span = w->forced[KIND_SPAN];
     }
@@ -402,6 +414,7 @@ int search_index_step(struct search_index *x)
         pthread_mutex_lock(&b->writing);
         x->again_done = w.again_done;
         pthread_mutex_unlock(&b->writing);
+        search_index_done(x, w.done[KIND_TRACE] + w.done[KIND_SPAN]);
     } else if (!sqlite3_get_autocommit(w.s->db)) {
         (void)sqlite3_exec(w.s->db, "ROLLBACK", NULL, NULL, NULL);
     }
@@ -422,5 +435,7 @@ int search_index_open(struct search_index *x, struct backend_session *session)
     x->forced_trace = w.forced[KIND_TRACE];
     x->forced_span = w.forced[KIND_SPAN];
     x->again_done = w.again_done;
+    x->done = w.done[KIND_TRACE] + w.done[KIND_SPAN];
+    x->committed = x->session->b->meta.next_trace + x->session->b->meta.next_span - 2;
     return err;
 }

@@ -153,6 +153,7 @@ int sqlite_write(struct backend_session *s, struct stored_write *const *writes, 
 {
     if (!s->writer)
         return sql_error(s, ERR_UNSUPPORTED, "this session does not write");
+    search_index_wait(&s->b->index);
     pthread_mutex_lock(&s->b->writing);
     int err = batch_begin(s);
     for (size_t i = 0; i < count && err == ERR_OK; i++)

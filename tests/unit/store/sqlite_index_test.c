@@ -117,19 +117,67 @@ static void test_purged(void **state)
     close_sqlite(&s);
 }
 
+static int64_t lag(struct sqlite_store *s)
+{
+    struct search_index *x = &s->backend->index;
+    pthread_mutex_lock(&x->lock);
+    int64_t rows = x->committed - x->done;
+    pthread_mutex_unlock(&x->lock);
+    return rows;
+}
+
+/* Rows that were purged before the index came to them are not waited for. */
+static void test_purged_unseen(void **state)
+{
+    struct sqlite_store s = open_sqlite(*state);
+    settle_index(&s);
+    put_traces(&s, 0, 4000, 2);
+    assert_int_equal(lag(&s), 12000);
+    while (backend_sqlite.purge(s.writer, T0 + NS) > 0)
+        ;
+    index_all(&s);
+    assert_int_equal(lag(&s), 0);
+    put_traces(&s, 5000, 10, 1);
+    assert_int_equal(lag(&s), 20);
+    index_all(&s);
+    complete(&s, "span-5005-1", "{\"t\":\"walrus\"}");
+    index_all(&s);
+    assert_int_equal(found(&s, "walrus"), 1);
+    close_sqlite(&s);
+}
+
+/* Writers that are far ahead go on, and the index comes near again. */
+static void test_far_ahead(void **state)
+{
+    struct sqlite_store s = open_sqlite(*state);
+    settle_index(&s);
+    for (uint64_t n = 0; n < 3; n++)
+        put_traces(&s, n * 4000, 4000, 1);
+    assert_true(lag(&s) > SEARCH_LAG_MAX);
+    s.backend->index.stop = false;
+    assert_int_equal(search_index_start(&s.backend->index), ERR_OK);
+    for (uint64_t n = 12000; n < 12200 && lag(&s) > SEARCH_LAG_MAX; n++)
+        put_traces(&s, n, 1, 1);
+    assert_true(lag(&s) <= SEARCH_LAG_MAX);
+    assert_int_equal(found(&s, "word11999"), 1);
+    close_sqlite(&s);
+}
+
 /* A word that is everywhere, asked for with a filter that seldom matches, and the other way round:
  * every way of searching gives the same. */
-static void test_common_word(void **state)
+static void search_with(void **state, const struct search_limits *limits, int64_t parts)
 {
     enum { TRACES = 24000 };
     struct sqlite_store s = open_sqlite(*state);
     settle_index(&s);
+    s.backend->index.limits = *limits;
     for (uint64_t n = 0; n < TRACES; n += 4000) {
         put_traces(&s, n, 4000, 1);
         if (n == 4000)
             complete(&s, "span-4321-1", "{\"t\":\"walrus\"}");
+        index_all(&s);
     }
-    index_all(&s);
+    assert_true(query(&s, "SELECT count(*) FROM search.part") >= parts);
     struct stored_filter f = {.project_id = text_of("p"), .q = text_of("common")};
     assert_int_equal(count_listed(&s, f), TRACES);
     f.name = text_of("name 4321");
@@ -144,6 +192,21 @@ static void test_common_word(void **state)
     f.project_id = text_of("another");
     assert_int_equal(count_listed(&s, f), 0);
     close_sqlite(&s);
+}
+
+static void test_common_word(void **state)
+{
+    search_with(state, &(struct search_limits){1 << 20, 1 << 20, 1000}, 1);
+}
+
+static void test_parts(void **state)
+{
+    search_with(state, &(struct search_limits){3000, 1000, 10}, 8);
+}
+
+static void test_probes(void **state)
+{
+    search_with(state, &(struct search_limits){3000, 1, 1000000}, 8);
 }
 
 /* Ids are found in memory, in segments and after both were made anew. */
@@ -185,7 +248,9 @@ static void test_segments(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_one_span), TEST(test_forced), TEST(test_purged),
-                                       TEST(test_common_word), TEST(test_segments)};
+    const struct CMUnitTest tests[] = {
+        TEST(test_one_span),      TEST(test_forced),    TEST(test_purged),
+        TEST(test_purged_unseen), TEST(test_far_ahead), TEST(test_common_word),
+        TEST(test_parts),         TEST(test_probes),    TEST(test_segments)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
