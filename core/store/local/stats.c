@@ -35,8 +35,8 @@ static int64_t end_of(const struct stored_stats *q, int64_t time)
     return (q->group_by & GROUP_DAY) != 0 ? time + DAY_NS : INT64_MAX;
 }
 
-/* Traces that began in the group's time and in that of the question. */
-static int count_traces(struct answer *a, int64_t *count)
+/* Traces that began in the group's time and in that of the question, and when. */
+static int add_traces(struct answer *a, struct stored_group *g)
 {
     int err;
     int64_t from = a->time > a->q->from ? a->time : a->q->from;
@@ -44,7 +44,8 @@ static int count_traces(struct answer *a, int64_t *count)
     if (a->q->to != 0 && a->q->to < to)
         to = a->q->to;
     sqlite3_stmt *st = local_prepare(a->s,
-                                     "SELECT count(*) FROM ui.digest WHERE start_time >= ?1 AND"
+                                     "SELECT count(*), min(start_time), max(start_time)"
+                                     " FROM ui.digest WHERE start_time >= ?1 AND"
                                      " start_time < ?2 AND (?3 IS NULL OR project_id = ?3)",
                                      &err);
     if (st == NULL)
@@ -53,8 +54,13 @@ static int count_traces(struct answer *a, int64_t *count)
     sqlite3_bind_int64(st, 2, to);
     local_bind_text(st, 3, a->q->project_id);
     err = local_step(a->s, st);
-    if (err == 1)
-        *count = sqlite3_column_int64(st, 0);
+    g->traces = err == 1 ? sqlite3_column_int64(st, 0) : 0;
+    if (g->traces > 0) {
+        int64_t first = sqlite3_column_int64(st, 1);
+        int64_t last = sqlite3_column_int64(st, 2);
+        g->first_time = g->first_time == 0 || first < g->first_time ? first : g->first_time;
+        g->last_time = last > g->last_time ? last : g->last_time;
+    }
     sqlite3_finalize(st);
     return err < 0 ? err : ERR_OK;
 }
@@ -82,13 +88,17 @@ static int give_total(void *user, const struct total *t)
                              .cost = t->cost,
                              .first_time = t->first_time,
                              .last_time = t->last_time};
-    if (a->given++ >= a->q->limit && a->q->group_by != 0)
+    if (a->given >= a->q->limit && a->q->group_by != 0)
         return ERR_OK;
     take_percentiles(&g, &t->latency, &t->ttft);
     if ((a->q->group_by & GROUP_MODEL) == 0) {
-        int err = count_traces(a, &g.traces);
-        return err == ERR_OK ? a->each(a->user, &g) : err;
+        int err = add_traces(a, &g);
+        if (err != ERR_OK || (g.traces == 0 && g.spans == 0))
+            return err; /* another project's hour */
+        a->given++;
+        return a->each(a->user, &g);
     }
+    a->given++;
     if (t->model == 0)
         return a->each(a->user, &g);
     int err;
@@ -112,12 +122,19 @@ static int latest_first(const void *a, const void *b)
     return (x->last_time < y->last_time) - (x->last_time > y->last_time);
 }
 
+static const struct total no_total = {.tokens_input = SPAN_UNKNOWN,
+                                      .tokens_output = SPAN_UNKNOWN,
+                                      .tokens_cache_read = SPAN_UNKNOWN,
+                                      .cost = -1};
+
 static int finish_group(struct answer *a)
 {
     int err = ERR_OK;
     if (a->totals.count > 1)
         qsort(a->totals.items, a->totals.count, sizeof(struct total *), latest_first);
-    if (a->time >= 0)
+    if (a->time >= 0 && a->totals.count == 0 && (a->q->group_by & GROUP_MODEL) == 0)
+        err = give_total(a, &no_total); /* there may be traces without spans */
+    else if (a->time >= 0)
         err = totals_each(&a->totals, give_total, a);
     totals_clear(&a->totals);
     return err;
@@ -149,16 +166,27 @@ static int add_hour(struct answer *a, int64_t hour, bool changing)
     return err;
 }
 
+/* Hours that have spans, and whether they still change. */
+#define HOURS                                                                                      \
+    "SELECT hour, max(changing) FROM (SELECT hour, 1 AS changing FROM ui.hour UNION ALL"           \
+    " SELECT hour, 0 FROM ui.total"
+#define HOURS_END ") WHERE hour >= ?1 AND hour <= ?2 GROUP BY hour ORDER BY hour"
+/* Hours in which a trace began: from one to the next by the index, not trace by trace. */
+#define NEXT_HOUR(after)                                                                           \
+    "(SELECT start_time / 3600000000000 FROM ui.digest WHERE start_time >= (" after                \
+    ") * 3600000000000 ORDER BY start_time LIMIT 1)"
+static const char hours_of_spans[] = HOURS HOURS_END;
+static const char hours_of_both[] =
+    "WITH RECURSIVE began(hour) AS (SELECT " NEXT_HOUR("?1") " UNION ALL SELECT " NEXT_HOUR(
+        "began.hour + 1") " FROM began WHERE began.hour < ?2) " HOURS
+                          " UNION ALL SELECT hour, 0 FROM began WHERE hour IS NOT NULL" HOURS_END;
+
 /* By time and model, hour by hour. */
 static int answer_by_hours(struct answer *a)
 {
     int err;
     sqlite3_stmt *st = local_prepare(
-        a->s,
-        "SELECT hour, max(changing) FROM (SELECT hour, 1 AS changing FROM ui.hour UNION ALL"
-        " SELECT hour, 0 FROM ui.total) WHERE hour >= ?1 AND hour <= ?2 GROUP BY hour ORDER BY "
-        "hour",
-        &err);
+        a->s, (a->q->group_by & GROUP_MODEL) != 0 ? hours_of_spans : hours_of_both, &err);
     if (st == NULL)
         return err;
     sqlite3_bind_int64(st, 1, a->q->from / HOUR_NS);
@@ -202,10 +230,7 @@ static int add_percentiles(struct answer *a, struct text key, struct stored_grou
 {
     int err;
     const char *sql =
-        a->q->group_by == GROUP_USER ? CALLS_OF("d.user_id IS ?5") : CALLS_OF("d.session_id IS ?5");
-    if (key.at != NULL) /* one that has a name is found by an index */
-        sql = a->q->group_by == GROUP_USER ? CALLS_OF("d.user_id = ?5")
-                                           : CALLS_OF("d.session_id = ?5");
+        a->q->group_by == GROUP_USER ? CALLS_OF("d.user_id = ?5") : CALLS_OF("d.session_id = ?5");
     struct histogram *times = calloc(2, sizeof(*times));
     if (times == NULL)
         return ERR_NOMEM;
@@ -259,7 +284,10 @@ static int answer_by_traces(struct answer *a)
             .latency_p95_ms = -1,
             .ttft_p50_ms = -1,
             .ttft_p95_ms = -1};
-        err = add_percentiles(a, key, &g);
+        if (key.at != NULL) /* those without are no group that anybody waits for */
+            err = add_percentiles(a, key, &g);
+        else
+            err = ERR_OK;
         if (err == ERR_OK)
             err = a->each(a->user, &g);
         if (err != ERR_OK)
@@ -283,9 +311,23 @@ static int answer_nothing(struct answer *a)
     return a->q->group_by == 0 && a->given == 0 ? a->each(a->user, &none) : ERR_OK;
 }
 
-int local_stats(struct backend_session *s, const struct stored_stats *q, stored_group_fn *each,
+/* The question with parts of an hour taken for the whole of it: totals of spans are kept by hours,
+ * and what is told of traces has to be of the same time. */
+static struct stored_stats whole_hours(const struct stored_stats *q)
+{
+    struct stored_stats whole = *q;
+    whole.from -= whole.from % HOUR_NS;
+    int64_t over = whole.to % HOUR_NS;
+    if (over != 0)
+        whole.to = whole.to < INT64_MAX - HOUR_NS ? whole.to + HOUR_NS - over : INT64_MAX;
+    return whole;
+}
+
+int local_stats(struct backend_session *s, const struct stored_stats *asked, stored_group_fn *each,
                 void *user)
 {
+    const struct stored_stats whole = whole_hours(asked);
+    const struct stored_stats *q = &whole;
     struct answer a = {.s = s, .q = q, .time = -1, .each = each, .user = user};
     bool indexed;
     int err = local_enter_indexed(s, &indexed);

@@ -56,12 +56,6 @@ int totals_each(const struct totals *t, total_fn *each, void *user)
     return err;
 }
 
-static void add(int64_t *to, int64_t value)
-{
-    if (value >= 0)
-        *to = (*to < 0 ? 0 : *to) + value;
-}
-
 static void add_cost(double *to, double value)
 {
     if (value >= 0)
@@ -92,9 +86,9 @@ int totals_add_fact(struct totals *t, sqlite3_stmt *st)
     o->spans++;
     o->calls += call;
     o->errors += sqlite3_column_int64(st, 2);
-    add(&o->tokens_input, db_column_figure(st, 3));
-    add(&o->tokens_output, db_column_figure(st, 4));
-    add(&o->tokens_cache_read, db_column_figure(st, 5));
+    o->tokens_input = figure_add(o->tokens_input, db_column_figure(st, 3));
+    o->tokens_output = figure_add(o->tokens_output, db_column_figure(st, 4));
+    o->tokens_cache_read = figure_add(o->tokens_cache_read, db_column_figure(st, 5));
     add_cost(&o->cost, column_known(st, 6));
     if (call && latency >= 0)
         histogram_add(&o->latency, latency, 1);
@@ -112,9 +106,9 @@ int totals_add_hour(struct totals *t, sqlite3_stmt *st)
     o->spans += sqlite3_column_int64(st, 1);
     o->calls += sqlite3_column_int64(st, 2);
     o->errors += sqlite3_column_int64(st, 3);
-    add(&o->tokens_input, sqlite3_column_int64(st, 4));
-    add(&o->tokens_output, sqlite3_column_int64(st, 5));
-    add(&o->tokens_cache_read, sqlite3_column_int64(st, 6));
+    o->tokens_input = figure_add(o->tokens_input, sqlite3_column_int64(st, 4));
+    o->tokens_output = figure_add(o->tokens_output, sqlite3_column_int64(st, 5));
+    o->tokens_cache_read = figure_add(o->tokens_cache_read, sqlite3_column_int64(st, 6));
     add_cost(&o->cost, sqlite3_column_double(st, 7));
     add_times(o, sqlite3_column_int64(st, 10), sqlite3_column_int64(st, 11));
     const void *latency = sqlite3_column_blob(st, 8);
