@@ -50,6 +50,7 @@ struct connection *connections_open(struct connections *c, int fd, uint64_t clie
     slot->client = client;
     slot->local = local;
     slot->used = false;
+    slot->early = false;
     if (fd > c->highest)
         c->highest = fd;
     atomic_fetch_add(&c->count, 1);

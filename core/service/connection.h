@@ -35,6 +35,7 @@ struct connection {
     _Atomic(int64_t) deadline; /* boot ns; INT64_MAX: none */
     uint64_t client;           /* limit_client of its address */
     bool local;                /* came in by a loopback listener: Host is checked */
+    bool early;                /* answered before all of the request came; the same thread's */
     bool used;                 /* asked something; by the thread that serves the connection */
 };
 

@@ -1,11 +1,14 @@
 /* What libmicrohttpd calls: the steps of an inbound on the thread of its connection. */
 #include "service/connection_serve.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "service/connection_inbound.h"
 #include "service/pool.h"
+#include "service/server_linger.h"
 
 static struct connection *slot_of(struct service *s, struct MHD_Connection *connection)
 {
@@ -44,6 +47,17 @@ void serve_completed(void *user, struct MHD_Connection *connection, void **inbou
     atomic_fetch_sub(&s->running, 1);
 }
 
+/* Whether the client still sends, or may: what libmicrohttpd refuses by itself leaves the request
+ * at its head or body. */
+static bool is_sending(const struct connection *slot, int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    int stage = atomic_load_explicit(&slot->stage, memory_order_acquire);
+    return n > 0 || (n < 0 && errno == EAGAIN &&
+                     (slot->early || stage == CONNECTION_HEAD || stage == CONNECTION_BODY));
+}
+
 void serve_connection(void *user, struct MHD_Connection *connection, void **context,
                       enum MHD_ConnectionNotificationCode what)
 {
@@ -51,8 +65,12 @@ void serve_connection(void *user, struct MHD_Connection *connection, void **cont
     (void)context;
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (what == MHD_CONNECTION_NOTIFY_CLOSED && info != NULL)
-        connections_close(s->connections, info->connect_fd);
+    if (what != MHD_CONNECTION_NOTIFY_CLOSED || info == NULL)
+        return;
+    const struct connection *slot = connections_get(s->connections, info->connect_fd);
+    if (slot != NULL && is_sending(slot, info->connect_fd))
+        linger_take(s->linger, info->connect_fd);
+    connections_close(s->connections, info->connect_fd);
 }
 
 size_t serve_unescape(void *user, struct MHD_Connection *connection, char *text)
@@ -135,6 +153,7 @@ static enum MHD_Result refuse(struct inbound *e)
         e->step = INBOUND_SWALLOW_BODY;
         return MHD_YES;
     }
+    e->slot->early = true;
     return inbound_send(e);
 }
 

@@ -15,6 +15,7 @@ struct auth;
 struct connections;
 struct events;
 struct limit;
+struct linger_room;
 struct pool;
 
 /* Everything here is set before the first request comes and stays until the last one is answered;
@@ -27,6 +28,7 @@ struct service {
     struct limit *limit; /* NULL: none */
     struct pool *pool;
     struct connections *connections;
+    struct linger_room *linger;
     struct events *events;      /* events.c's own */
     atomic_bool stopping;       /* what is new is refused */
     atomic_size_t body_bytes;   /* held by all requests together */

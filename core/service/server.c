@@ -15,6 +15,7 @@
 #include "service/connection.h"
 #include "service/limit.h"
 #include "service/pool.h"
+#include "service/server_linger.h"
 #include "service/server_notify.h"
 
 #define CONNECTIONS_MAX ((size_t)16384)
@@ -91,6 +92,8 @@ static int start_serving(struct server *server, char **why)
     int err = pool_new(&s->pool, s);
     if (err == ERR_OK)
         err = keeper_start(&server->keeper, s);
+    if (err == ERR_OK)
+        err = linger_start(&s->linger);
     if (err != ERR_OK)
         return fail(why, err, "cannot work with the store: %s", err_str(err));
     err = events_start(s);
@@ -184,6 +187,7 @@ static void release(struct server *server)
     listen_release(&server->listeners);
     pool_free(s->pool);
     daemons_stop(server);
+    linger_stop(s->linger);
     keeper_stop(server->keeper);
     if (server->events_started)
         events_free(s);

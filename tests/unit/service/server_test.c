@@ -210,6 +210,52 @@ static void bodies_are_bounded(void **state)
     assert_int_equal(fake_stop(&server), 0);
 }
 
+/* Who sends on while it is refused reads the answer and the end, no reset. */
+static void refusals_can_be_read(void **state)
+{
+    static const struct {
+        const char *request;
+        int status;
+    } refused[] = {
+        {"POST /api/ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 401},
+        {"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n", 404},
+        {"POST /api/ingest HTTP/1.1\r\nHost: localhost\r\n" KEY
+         "Content-Length: 90000000000\r\n\r\n",
+         413},
+        {"POST /api/ingest HTTP/1.1\r\nHost: localhost\r\n" KEY "Content-Encoding: br\r\n"
+         "Content-Length: 4000000\r\n\r\n",
+         415},
+        {"POST /api/ingest HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400},
+    };
+    static char part[4000000];
+    struct fake_server server;
+    char byte;
+    (void)state;
+    memset(part, 'x', sizeof(part) - 1);
+    fake_start(&server, plain);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        int fd = fake_connect(&server);
+        fake_send(fd, refused[i].request);
+        fake_send(fd, part);
+        assert_int_equal(fake_answer(fd, head, sizeof(head), body, sizeof(body)),
+                         refused[i].status);
+        assert_int_equal(recv(fd, &byte, 1, 0), 0);
+        close(fd);
+    }
+    /* Many at once, and none of them goes: they are let go in a moment, others are served. */
+    int all[100];
+    for (size_t i = 0; i < 100; i++) {
+        all[i] = fake_connect(&server);
+        fake_send(all[i], refused[0].request);
+    }
+    for (size_t i = 0; i < 100; i++)
+        assert_int_equal(fake_answer(all[i], NULL, 0, NULL, 0), 401);
+    assert_int_equal(ask(&server, "GET /health", "Host: localhost\r\n"), 200);
+    assert_int_equal(fake_stop(&server), 0);
+    for (size_t i = 0; i < 100; i++)
+        close(all[i]);
+}
+
 static void rates_are_limited(void **state)
 {
     struct fake_server server;
@@ -294,6 +340,7 @@ int main(void)
         cmocka_unit_test(framing_that_can_be_read_in_two_ways),
         cmocka_unit_test(what_is_no_http_is_answered_in_json),
         cmocka_unit_test(bodies_are_bounded),
+        cmocka_unit_test(refusals_can_be_read),
         cmocka_unit_test(rates_are_limited),
         cmocka_unit_test(bad_settings_do_not_start),
         cmocka_unit_test(unix_socket_and_manager),
