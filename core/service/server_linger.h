@@ -14,8 +14,8 @@ struct linger_room;
 
 /* Starts its thread. ERR_NOMEM, ERR_IO. */
 int linger_start(struct linger_room **out) WARN_UNUSED_RESULT;
-/* The socket, whose sending side is shut, is about to be closed by the caller: keeps a descriptor
- * of its own. Thread-safe. NULL: does nothing. */
+/* The socket, to which nothing is sent any more, is about to be closed by the caller: a descriptor
+ * of its own is kept, and its sending side ended. Thread-safe. NULL: does nothing. */
 void linger_take(struct linger_room *l, int fd);
 /* Closes those that are left. NULL: nothing. */
 void linger_stop(struct linger_room *l);
