@@ -295,6 +295,14 @@ static bool set_name(json *value, const char *key)
     return true;
 }
 
+void node_put(json *object, const char *key, json *value)
+{
+    if (value != NULL && is(object, cJSON_Object) && set_name(value, key))
+        node_append(object, value);
+    else
+        cJSON_Delete(value);
+}
+
 void json_set(json *object, const char *key, json *value)
 {
     if (value == NULL)

@@ -22,6 +22,8 @@ bool node_name_fits(const json *value, size_t len);
 void node_name(json *value, const char *name, size_t len);
 /* Puts it at the end of the container, which has no name to give. */
 void node_append(json *container, json *value);
+/* As json_set, without a look whether the object has one of that name: O(1). */
+void node_put(json *object, const char *key, json *value);
 /* Takes its name away, as for a value that goes into another container. */
 void node_forget_name(json *value);
 

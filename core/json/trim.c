@@ -2,11 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json/node.h"
 #include "json/trim.h"
 
 /* Characters to which long texts are cut, halved as long as the whole does not fit. */
 #define LENGTH_FIRST 256000
 #define LENGTH_LAST  200
+#define FEW_MEMBERS  64 /* of which the largest go one by one */
 
 static size_t string_size(const char *text)
 {
@@ -102,46 +104,104 @@ static json *copy_short(const json *value, size_t max)
         if (json_is_array(value))
             json_add(out, copy_short(e, max));
         else
-            json_set(out, json_key(e), copy_short(e, max));
+            node_put(out, json_key(e), copy_short(e, max));
     }
     return out;
 }
 
-/* A copy of an array without the middle of it: the first and last `keep` stay. */
-static json *copy_ends(const json *array, size_t keep)
+/* Takes the middle out of an array: the first and last `keep` stay. */
+static void keep_ends(json *array, size_t keep)
 {
     size_t count = json_length(array);
-    size_t i = 0;
-    json *out = json_array();
-    for (const json *e = json_first(array); e != NULL; e = json_next(e), i++)
-        if (i < keep || i + keep >= count)
-            json_add(out, json_copy(e));
-    return out;
+    json *e = array->child;
+    for (size_t i = 0; i < count && e != NULL; i++) {
+        json *next = e->next;
+        if (i >= keep && i + keep < count)
+            json_free(cJSON_DetachItemViaPointer(array, e));
+        e = next;
+    }
+}
+
+static size_t member_size(const json *member)
+{
+    return json_ascii_size(member) + strlen(json_key(member));
+}
+
+/* Takes away about half of it, or the whole where it is no array; how much that is at least. */
+static size_t shrink_member(json *object, json *member)
+{
+    size_t size = member_size(member);
+    size_t count = json_is_array(member) ? json_length(member) : 0;
+    if (count >= 3) {
+        keep_ends(member, count / 4 > 0 ? count / 4 : 1);
+        size_t left = member_size(member);
+        return size > left ? size - left : 0;
+    }
+    json_free(cJSON_DetachItemViaPointer(object, member));
+    return size;
+}
+
+/* Shrinks members that are at least half as large as the largest, whatever they are, until `excess`
+ * is covered: many at once, since each look at a large document takes its time. */
+static void shrink_large(json *object, size_t excess)
+{
+    size_t largest = 0;
+    for (const json *e = json_first(object); e != NULL; e = json_next(e)) {
+        size_t n = member_size(e);
+        largest = n > largest ? n : largest;
+    }
+    json *e = object->child;
+    for (size_t gone = 0; e != NULL && gone < excess;) {
+        json *next = e->next;
+        if (member_size(e) >= (largest + 1) / 2)
+            gone += shrink_member(object, e);
+        e = next;
+    }
 }
 
 /* Takes away about half of the largest member of the object, whatever it is. */
-static void shrink_largest(json *object, size_t (*measure)(const json *))
+static void shrink_largest(json *object)
 {
-    const json *largest = NULL;
+    json *largest = NULL;
     size_t size = 0;
-    for (const json *e = json_first(object); e != NULL; e = json_next(e)) {
-        size_t n = measure(e);
+    for (json *e = object->child; e != NULL; e = e->next) {
+        size_t n = member_size(e);
         if (n > size) {
             size = n;
             largest = e;
         }
     }
-    if (largest == NULL)
+    if (largest != NULL)
+        shrink_member(object, largest);
+}
+
+static void replace_by_short(json **value, size_t max)
+{
+    json *copy = copy_short(*value, max);
+    if (copy == NULL)
         return;
-    char *key = strdup(json_key(largest));
-    if (key == NULL)
+    json_free(*value);
+    *value = copy;
+}
+
+/* Cuts long strings as little as makes the whole fit; all of them, where that is not enough. */
+static void shorten_strings(json **value, size_t max, size_t room, size_t (*size)(const json *))
+{
+    json *least = copy_short(*value, LENGTH_LAST);
+    bool enough = least != NULL && size(least) <= room;
+    if (!enough && least != NULL) {
+        json_free(*value);
+        *value = least;
         return;
-    size_t count = json_length(largest);
-    if (json_is_array(largest) && count >= 3)
-        json_set(object, key, copy_ends(largest, count / 4 > 0 ? count / 4 : 1));
-    else
-        json_free(json_take(object, key));
-    free(key);
+    }
+    json_free(least);
+    for (size_t length = LENGTH_FIRST; length >= LENGTH_LAST; length /= 2) {
+        if (length > max)
+            continue;
+        replace_by_short(value, length);
+        if (size(*value) <= room)
+            break;
+    }
 }
 
 void json_trim(json **value, size_t max)
@@ -153,22 +213,19 @@ void json_trim_sized(json **value, size_t max, size_t (*size)(const json *))
 {
     size_t original = size(*value);
     size_t room = max > 80 ? max - 80 : 0; /* for the two marks */
+    int64_t told = 0;
     if (original <= max)
         return;
-    for (size_t length = LENGTH_FIRST; length >= LENGTH_LAST; length /= 2) {
-        if (length > max)
-            continue;
-        json *copy = copy_short(*value, length);
-        if (copy == NULL)
-            break;
-        json_free(*value);
-        *value = copy;
-        if (size(copy) <= room)
-            break;
-    }
+    if (json_is_true(json_get(*value, "_truncated"))) /* cut before: of what came first */
+        json_get_int(*value, "_original_size", &told);
+    shorten_strings(value, max, room, size);
     /* Each round halves an array or drops a member, so this ends. */
-    while (json_length(*value) > 0 && size(*value) > room)
-        shrink_largest(*value, size);
+    for (size_t now; json_length(*value) > 0 && (now = size(*value)) > room;) {
+        if (json_length(*value) > FEW_MEMBERS || now / 2 > room)
+            shrink_large(*value, now - room);
+        else
+            shrink_largest(*value);
+    }
     json_set_bool(*value, "_truncated", true);
-    json_set_int(*value, "_original_size", (int64_t)original);
+    json_set_int(*value, "_original_size", told > (int64_t)original ? told : (int64_t)original);
 }
