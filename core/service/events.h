@@ -35,6 +35,7 @@ struct watch {
     bool seen; /* it was looked at once: what differs from now on is news */
     struct {
         uint64_t trace, content;
+        bool unheard; /* remembered by a silent look alone */
     } told[TOLD_MAX];
     size_t told_count;
 };

@@ -68,19 +68,24 @@ static void give(struct event_stream *s, const struct buf *text, int64_t now)
     event_wake(s->wake);
 }
 
-/* Whether this is news to the watch; it is remembered as told. */
-static bool is_news(struct watch *w, uint64_t trace, uint64_t content)
+/* Whether this is news to the watch; it is remembered as told. What a silent look remembered is
+ * still news when this server's own write tells it: it may have come between the stream's beginning
+ * and that look. */
+static bool is_news(struct watch *w, uint64_t trace, uint64_t content, const struct news *news)
 {
     const size_t held = w->told_count < TOLD_MAX ? w->told_count : TOLD_MAX;
     for (size_t i = 0; i < held; i++) {
         if (w->told[i].trace == trace) {
             const bool differs = w->told[i].content != content;
+            const bool unheard = w->told[i].unheard;
             w->told[i].content = content;
-            return differs;
+            w->told[i].unheard = news->silent ? differs || unheard : unheard && news->only != NULL;
+            return differs || (unheard && news->only == NULL);
         }
     }
     w->told[w->told_count % TOLD_MAX].trace = trace;
     w->told[w->told_count % TOLD_MAX].content = content;
+    w->told[w->told_count % TOLD_MAX].unheard = news->silent;
     w->told_count++;
     return true;
 }
@@ -100,7 +105,7 @@ void events_give(struct events *e, const struct news *news, int64_t now)
     for (struct watch *w = e->watches; w != NULL; w = w->next) {
         if (!concerns(w, news))
             continue;
-        const bool told = is_news(w, trace, content) || news->again;
+        const bool told = is_news(w, trace, content, news) || news->again;
         for (struct event_stream *s = e->streams; s != NULL && !news->silent; s = s->next) {
             if (s->watch != w)
                 continue;

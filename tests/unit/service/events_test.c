@@ -359,6 +359,21 @@ static void test_what_others_wrote_is_looked_for(void **state)
     events_close(stream);
 }
 
+/* Written between the stream's beginning and the first look, which has seen it already. */
+static void test_a_write_before_the_first_look(void **state)
+{
+    struct stored_trace traces[] = {make_trace("p", "t1")};
+    (void)state;
+    fake.traces = traces;
+    fake.trace_count = 1;
+    fake_ops.shared = true;
+    struct event_stream *stream = open_stream("p", NULL, 0);
+    wait_for_looks(2);
+    tell_trace("p", "t1");
+    read_until(stream, "event: trace\n", 1);
+    events_close(stream);
+}
+
 static void test_a_store_that_cannot_tell_is_read(void **state)
 {
     struct stored_trace traces[] = {make_trace("p", "t1")};
@@ -407,6 +422,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_so_many_may_listen, begin, end),
         cmocka_unit_test_setup_teardown(test_stop_ends_every_stream, begin, end),
         cmocka_unit_test_setup_teardown(test_what_others_wrote_is_looked_for, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_write_before_the_first_look, begin, end),
         cmocka_unit_test_setup_teardown(test_a_store_that_cannot_tell_is_read, begin, end),
         cmocka_unit_test_setup_teardown(test_a_running_trace_that_is_looked_at, begin, end),
     };
