@@ -194,6 +194,11 @@ int auth_project(const struct auth *a, const char *key, struct text *project)
     return ERR_OK;
 }
 
+bool auth_is_closed(const struct auth *a)
+{
+    return a->required && a->count > 0;
+}
+
 bool auth_required(const struct auth *a)
 {
     return a->required;

@@ -29,6 +29,10 @@ int auth_may_listen(const struct auth *a, bool loopback, const char *where,
  * nor how much of one was right. */
 int auth_project(const struct auth *a, const char *key, struct text *project) WARN_UNUSED_RESULT;
 
+/* Whether only requests with a key of a list come in: a page that was pointed here by its name has
+ * none. */
+bool auth_is_closed(const struct auth *a);
+
 /* Whether a request must bring a key, as GET /health tells it. */
 bool auth_required(const struct auth *a);
 

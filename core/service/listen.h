@@ -14,7 +14,7 @@
 struct listener {
     int fd;
     bool loopback;          /* only users of this machine reach it */
-    bool local;             /* on TCP and loopback: the Host header is checked */
+    bool local;             /* on TCP and loopback: Host is checked, without API_KEYS */
     char name[LISTEN_NAME]; /* "http://127.0.0.1:8001", "unix:/run/x.sock" */
     char
         path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* made by us: unlinked at the end; "" */

@@ -40,9 +40,10 @@ static int start_listening(struct server *server, char **why)
     const struct service_settings *o = &server->service.settings;
     struct listeners *l = &server->listeners;
     int err = listen_inherited(l, why);
-    if (err == ERR_OK && l->count == 0 && o->listen != NULL)
+    bool inherited = l->count > 0;
+    if (err == ERR_OK && !inherited && o->listen != NULL)
         err = listen_tcp(l, o->listen, why);
-    if (err == ERR_OK && l->count <= 1 && o->socket != NULL)
+    if (err == ERR_OK && !inherited && o->socket != NULL)
         err = listen_unix(l, o->socket, why);
     for (size_t i = 0; err == ERR_OK && i < l->count; i++)
         err = auth_may_listen(server->service.auth, l->all[i].loopback, l->all[i].name, why);

@@ -118,6 +118,7 @@ class Raw(unittest.TestCase):
                 answer = serving.receive_answer(connection)
                 if answer is not None:
                     self.assertTrue(400 <= answer.status < 500 or answer.status == 505, answer)
+                    self.assertIsInstance(answer.json["detail"], str)
         self.assertEqual(self.server.client().get("/health").status, 200)
 
     # ---- bodies
@@ -290,14 +291,18 @@ class Start(unittest.TestCase):
         self.assertNotEqual(code, 0)
 
     def test_socket_of_the_service_manager(self):
+        """In place of those that were asked for."""
+        unused = os.path.join(self.enterContext(serving.tempfile.TemporaryDirectory()), "s")
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
             server = serving.Server(
                 listen=None, ready=False, pass_fds=(listener.fileno(),),
+                arguments=["--socket", unused],
                 prefix=[harness.PYTHON, "-c", ACTIVATE, str(listener.fileno())])
             server.port = port
         # The socket listens already: who comes now waits until the server does.
         self.assertEqual(server.client().get("/health").status, 200)
+        self.assertFalse(os.path.exists(unused))
         server.client().create_trace()
         server.close()
         self.assertRaises(OSError, socket.create_connection, ("127.0.0.1", port), 1)

@@ -72,6 +72,26 @@ static void only_own_names_on_loopback(void **state)
     assert_int_equal(fake_stop(&server), 0);
 }
 
+/* A proxy of this machine says which name it was asked by; who has no key gets nothing by it. */
+static void other_names_with_a_list_of_keys(void **state)
+{
+    struct fake_server server;
+    struct service_settings keys = plain;
+    (void)state;
+    keys.keys = "project-demo";
+    fake_start(&server, keys);
+    assert_int_equal(ask(&server, "GET /api/traces", "Host: tracer.example\r\n" KEY), 200);
+    assert_int_equal(ask(&server, "GET /api/traces",
+                         "Host: tracer.example\r\nOrigin: https://tracer.example\r\n" KEY),
+                     200);
+    assert_int_equal(ask(&server, "GET /api/traces", "Host: tracer.example\r\n"), 401);
+    assert_int_equal(fake_stop(&server), 0);
+    keys.key_required = false;
+    fake_start(&server, keys);
+    assert_int_equal(ask(&server, "GET /api/traces", "Host: tracer.example\r\n" KEY), 421);
+    assert_int_equal(fake_stop(&server), 0);
+}
+
 /* Without a key a page of another site could do harm by a simple POST. */
 static void pages_of_others_are_refused(void **state)
 {
@@ -336,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_is_guarded_and_json),
         cmocka_unit_test(only_own_names_on_loopback),
+        cmocka_unit_test(other_names_with_a_list_of_keys),
         cmocka_unit_test(pages_of_others_are_refused),
         cmocka_unit_test(framing_that_can_be_read_in_two_ways),
         cmocka_unit_test(what_is_no_http_is_answered_in_json),
