@@ -89,6 +89,28 @@ static void poison_stays_alone(void **state)
     assert_int_equal(fake_stop(&server), 0);
 }
 
+/* A full store is full for all that were written together: nobody is told otherwise. */
+static void full_is_full_for_all(void **state)
+{
+    struct fake_server server;
+    int fds[MANY];
+    (void)state;
+    fake_start(&server, plain);
+    atomic_store(&fake->write_ms, 30);
+    atomic_store(&fake->write_error, ERR_FULL);
+    for (int i = 0; i < MANY; i++) {
+        fds[i] = fake_connect(&server);
+        fake_send(fds[i], fake_create("x"));
+    }
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(fake_answer(fds[i], NULL, 0, NULL, 0), 507);
+        close(fds[i]);
+    }
+    assert_int_equal(atomic_load(&fake->writes), 0);
+    assert_true(atomic_load(&fake->write_calls) < MANY); /* they were together */
+    assert_int_equal(fake_stop(&server), 0);
+}
+
 /* Clients that go while the store works, by an end or by a reset, and those that stay. */
 static void clients_that_die_are_no_matter(void **state)
 {
@@ -235,6 +257,7 @@ int main(void)
         cmocka_unit_test(writes_that_wait_are_one_batch),
         cmocka_unit_test(failures_are_told),
         cmocka_unit_test(poison_stays_alone),
+        cmocka_unit_test(full_is_full_for_all),
         cmocka_unit_test(clients_that_die_are_no_matter),
         cmocka_unit_test(half_closed_clients_are_answered),
         cmocka_unit_test(pipelined_requests_keep_their_order),
