@@ -18,8 +18,8 @@
 #include "store/words.h"
 
 #define SEARCH_PART_DOCUMENTS 262144
-#define SEARCH_LAG_MAX        10000 /* writers wait for a step when so many are not in it yet */
-#define SEARCH_WAIT_MS        250   /* but no longer than this at once */
+#define SEARCH_LAG_MAX        18000 /* writers wait for a step when so many are not in it yet */
+#define SEARCH_WAIT_MS        500   /* but no longer than this at once */
 #define SEARCH_LATER_MAX      1000  /* what has not ended is indexed as it is beyond that */
 
 struct backend_session;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "store/sqlite/sqlite.h"
 
-enum { BATCH_DOCUMENTS = 2000, BATCH_BYTES = 4 << 20 };
+enum { BATCH_DOCUMENTS = 8000, BATCH_BYTES = 8 << 20 };
 #define DAY_NS INT64_C(86400000000000)
 
 enum kind { KIND_TRACE, KIND_SPAN };

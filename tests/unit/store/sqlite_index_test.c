@@ -151,15 +151,15 @@ static void test_far_ahead(void **state)
 {
     struct sqlite_store s = open_sqlite(*state);
     settle_index(&s);
-    for (uint64_t n = 0; n < 3; n++)
+    for (uint64_t n = 0; n < 5; n++)
         put_traces(&s, n * 4000, 4000, 1);
     assert_true(lag(&s) > SEARCH_LAG_MAX);
     s.backend->index.stop = false;
     assert_int_equal(search_index_start(&s.backend->index), ERR_OK);
-    for (uint64_t n = 12000; n < 12200 && lag(&s) > SEARCH_LAG_MAX; n++)
+    for (uint64_t n = 20000; n < 20200 && lag(&s) > SEARCH_LAG_MAX; n++)
         put_traces(&s, n, 1, 1);
     assert_true(lag(&s) <= SEARCH_LAG_MAX);
-    assert_int_equal(found(&s, "word11999"), 1);
+    assert_int_equal(found(&s, "word19999"), 1);
     close_sqlite(&s);
 }
 
@@ -201,12 +201,12 @@ static void test_common_word(void **state)
 
 static void test_parts(void **state)
 {
-    search_with(state, &(struct search_limits){3000, 1000, 10}, 8);
+    search_with(state, &(struct search_limits){3000, 1000, 10}, 4);
 }
 
 static void test_probes(void **state)
 {
-    search_with(state, &(struct search_limits){3000, 1, 1000000}, 8);
+    search_with(state, &(struct search_limits){3000, 1, 1000000}, 4);
 }
 
 /* Ids are found in memory, in segments and after both were made anew. */
