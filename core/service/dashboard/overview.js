@@ -4,7 +4,7 @@ import {Chart} from "./chart.js";
 import {durationSteps} from "./chart_scale.js";
 import {button, el, emptyState, errorState, replace, skeleton} from "./dom.js";
 import {compact, cost, duration, percent} from "./format.js";
-import {readOverview, sumSeries, topModels, valueSeries} from "./overview_data.js";
+import {errorRate, readOverview, sumSeries, topModels, valueSeries} from "./overview_data.js";
 import {modelTable, tiles, traceTable, userTable} from "./overview_lists.js";
 import {rangePicker} from "./range.js";
 import {go} from "./router.js";
@@ -122,7 +122,7 @@ class OverviewPage {
     }
 
     show(first) {
-        const {data, range} = this;
+        const {data} = this;
         if (data.traces === 0 && data.totals.spans === 0) {
             replace(
                 this.body,
@@ -140,14 +140,14 @@ class OverviewPage {
             return;
         }
         const lists = [
-            modelTable(data, range),
-            userTable(data, range),
-            traceTable("Slowest traces", data.slowest, "duration", range),
-            traceTable("Dearest traces", data.dearest, "cost", range),
+            modelTable(data),
+            userTable(data),
+            traceTable("Slowest traces", data.slowest, "duration", data.time),
+            traceTable("Dearest traces", data.dearest, "cost", data.time),
         ];
         // What has the focus stays in the document while figures are read again.
         if (first || !this.tiles?.isConnected) {
-            this.tiles = el("div", {}, tiles(data, range));
+            this.tiles = el("div", {}, tiles(data));
             this.lists = el("div", {class: "panels"}, lists);
             replace(
                 this.body,
@@ -163,7 +163,7 @@ class OverviewPage {
             !this.tiles.contains(document.activeElement) &&
             !this.lists.contains(document.activeElement)
         ) {
-            replace(this.tiles, tiles(data, range));
+            replace(this.tiles, tiles(data));
             replace(this.lists, lists);
         }
         this.fillCharts();
@@ -192,10 +192,7 @@ class OverviewPage {
             "tokens",
             sums((g) => (g.tokens_input ?? 0) + (g.tokens_output ?? 0), compact),
         );
-        set(
-            "errors",
-            values((g) => (g.calls > 0 ? g.errors / g.calls : null)),
-        );
+        set("errors", values(errorRate));
         set(
             "latency",
             values((g) => g[`latency_${this.percentile}_ms`]),

@@ -15,15 +15,26 @@ export function bucketWidth(range, now = Date.now()) {
     return to - Date.parse(range.from) <= HOURS_UP_TO ? HOUR : DAY;
 }
 
+/** The same range in whole hours, which is what totals are kept by: {from, to} as ISO or null. */
+export function wholeHours({from, to}) {
+    const iso = (ms) => new Date(ms).toISOString();
+    return {
+        from: from && iso(Math.floor(Date.parse(from) / HOUR) * HOUR),
+        to: to && iso(Math.ceil(Date.parse(to) / HOUR) * HOUR),
+    };
+}
+
+/** Of all spans of a group: its errors are theirs, be they calls or not. null: it has none. */
+export const errorRate = (g) => (g.spans > 0 ? g.errors / g.spans : null);
+
 /** {calls, errors, tokens, cost, ...} over the groups by model; percentiles are of the whole. */
 export function totals(groups, whole) {
     const sumOf = (some, field) => some.reduce((n, g) => n + (g[field] ?? 0), 0);
     const sum = (field) => sumOf(groups, field);
-    // Errors of tools are no failed calls: they stand in the group without a model.
+    // Errors of tools are none of a model: they stand in the group without one.
     const models = groups.filter((g) => g.model !== null);
     return {
-        model_calls: sumOf(models, "calls"),
-        failed_calls: sumOf(models, "errors"),
+        of_models: {spans: sumOf(models, "spans"), errors: sumOf(models, "errors")},
         calls: sum("calls"),
         errors: sum("errors"),
         spans: sum("spans"),
@@ -88,7 +99,7 @@ export function topUsers(groups) {
 /** Everything that the page shows of a range. */
 export async function readOverview(range, signal) {
     const width = bucketWidth(range);
-    const time = {from: range.from, to: range.to};
+    const time = wholeHours(range);
     const ask = (path, query) => get(path, {...query, ...time}, {signal});
     const [models, over, users, slowest, dearest] = await Promise.all([
         ask("/api/stats", {group_by: "model"}),
@@ -99,6 +110,7 @@ export async function readOverview(range, signal) {
     ]);
     return {
         width,
+        time,
         models: models.groups ?? [],
         over: over.groups ?? [],
         users: topUsers(users.groups ?? []),
@@ -106,6 +118,6 @@ export async function readOverview(range, signal) {
         totals: totals(models.groups ?? [], models.whole),
         slowest: slowest.traces.filter((t) => t.duration_ms !== null),
         dearest: dearest.traces.filter((t) => t.total_cost > 0),
-        times: bucketsOf(range, over.groups ?? [], width),
+        times: bucketsOf(time, over.groups ?? [], width),
     };
 }

@@ -2,15 +2,9 @@
 import {el, statusBadge} from "./dom.js";
 import {shortened} from "./conversation_text.js";
 import {compact, cost, count, duration, percent, UNKNOWN} from "./format.js";
-import {modelName} from "./overview_data.js";
+import {errorRate, modelName} from "./overview_data.js";
 import {href, pathOf} from "./router.js";
 import {fullTime, shortTime} from "./time.js";
-
-function rangeQuery(range) {
-    return range.id === "custom"
-        ? {from: range.from, to: range.to}
-        : {range: range.id === "all" ? null : range.id};
-}
 
 function tile(label, figure, ...below) {
     return el(
@@ -26,10 +20,9 @@ function tile(label, figure, ...below) {
     );
 }
 
-export function tiles(data, range) {
+export function tiles(data) {
     const t = data.totals;
-    const link = (text, query) =>
-        el("a", {href: href("/traces", {...rangeQuery(range), ...query})}, text);
+    const link = (text, query) => el("a", {href: href("/traces", {...data.time, ...query})}, text);
     const told = t.tokens_input !== null || t.tokens_output !== null;
     const cached =
         t.tokens_input > 0 &&
@@ -49,11 +42,16 @@ export function tiles(data, range) {
             told && `${compact(t.tokens_input)} in, ${compact(t.tokens_output)} out`,
             cached,
         ),
-        tile("Calls", compact(t.calls), "in ", link(data.traces === 1 ? "1 trace" : `${compact(data.traces)} traces`, {})),
+        tile(
+            "Calls",
+            compact(t.calls),
+            "in ",
+            link(data.traces === 1 ? "1 trace" : `${compact(data.traces)} traces`, {}),
+        ),
         tile(
             "Error rate",
-            percent(t.failed_calls, t.model_calls),
-            link(`${count(t.failed_calls)} failed`, {status: "error"}),
+            percent(errorRate(t.of_models), 1),
+            link(`${count(t.of_models.errors)} failed`, {status: "error"}),
         ),
         tile("Latency", duration(t.latency_p50_ms), `p95 ${duration(t.latency_p95_ms)}`),
         tile("Time to first token", duration(t.ttft_p50_ms), `p95 ${duration(t.ttft_p95_ms)}`),
@@ -104,7 +102,7 @@ function table(heads, rows) {
     );
 }
 
-export function modelTable(data, range) {
+export function modelTable(data) {
     const groups = data.models
         .filter((g) => g.calls > 0 || g.cost > 0)
         .sort((a, b) => (b.cost ?? 0) - (a.cost ?? 0) || b.calls - a.calls);
@@ -128,15 +126,15 @@ export function modelTable(data, range) {
                     : el(
                           "a",
                           {
-                              href: href("/traces", {...rangeQuery(range), model: g.model}),
-                              title: shortened(g.model, 500),
+                              href: href("/traces", {...data.time, model: g.model}),
+                              title: `${shortened(g.model, 500)} – traces with this in a model’s name`,
                           },
                           shortened(g.model, 60),
                       ),
                 cost(g.cost),
                 count(g.calls),
                 compact((g.tokens_input ?? 0) + (g.tokens_output ?? 0)),
-                percent(g.errors, g.calls),
+                percent(errorRate(g), 1),
                 duration(g.latency_p50_ms),
                 duration(g.latency_p95_ms),
                 duration(g.ttft_p50_ms),
@@ -145,7 +143,7 @@ export function modelTable(data, range) {
     );
 }
 
-export function userTable(data, range) {
+export function userTable(data) {
     return section(
         "Users",
         el("a", {href: href("/users")}, "All users"),
@@ -155,7 +153,7 @@ export function userTable(data, range) {
                 el(
                     "a",
                     {
-                        href: href("/traces", {...rangeQuery(range), user_id: g.user_id}),
+                        href: href("/traces", {...data.time, user_id: g.user_id}),
                         title: shortened(g.user_id, 500),
                     },
                     shortened(g.user_id, 60),
@@ -170,10 +168,10 @@ export function userTable(data, range) {
     );
 }
 
-export function traceTable(title, traces, sort, range) {
+export function traceTable(title, traces, sort, time) {
     return section(
         title,
-        el("a", {href: href("/traces", {...rangeQuery(range), sort})}, "More"),
+        el("a", {href: href("/traces", {...time, sort})}, "More"),
         table(
             [["Trace"], ["Status"], ["Time"], ["Duration", 1], ["Cost", 1]],
             traces.map((t) => [

@@ -39,8 +39,17 @@ const chart = (page, name) =>
 
 test("the figures are those of what was written", async (t) => {
     const {base} = await t.server();
-    const page = await t.page(base, "#/overview?range=24h");
+    const asked = new Set();
+    const page = await t.page(base);
+    page.on("request", (r) => asked.add(new URL(r.url()).searchParams.get("from")));
+    await page.evaluate(() => {
+        location.hash = "#/overview?range=24h";
+    });
     await ready(page);
+    asked.delete(null);
+    expect.equal(asked.size, 1, "all of it is of one time");
+    const [from] = asked;
+    expect.match(from, /:00:00\.000Z$/);
     const tiles = await page.locator(".tile").allInnerTexts();
     const of = (label) => tiles.find((x) => x.startsWith(label));
     expect.match(of("Cost"), /\$3\.27/); // 27 × 0.01 + 10 × 0.3
@@ -49,7 +58,8 @@ test("the figures are those of what was written", async (t) => {
     expect.match(of("Error rate"), /3 failed/);
     expect.match(of("Tokens"), /41K/); // 37 × 1,100
     await page.getByRole("link", {name: "3 failed"}).click();
-    await page.waitForURL(/#\/traces\?range=24h&status=error|#\/traces\?status=error&range=24h/);
+    await page.waitForURL(/#\/traces\?from=.*&status=error/);
+    expect.equal(new URLSearchParams(page.url().split("?")[1]).get("from"), from);
     await eventually(
         async () => (await page.locator("tr[data-trace]").count()) === 3,
         "the failed ones are listed",
