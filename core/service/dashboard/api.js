@@ -52,6 +52,9 @@ function urlOf(path, query) {
 }
 
 async function send(path, query, options) {
+    // The service takes no NUL anywhere, and refuses it as it does a key that is none.
+    if (path.includes("%00") || Object.values(query ?? {}).some((v) => String(v).includes("\0")))
+        throw new ApiError(422, "There is no NUL character in any id or text.", TITLES[422]);
     const key = currentKey();
     const headers = {Accept: options.accept ?? "application/json"};
     if (key) headers["X-API-Key"] = key;

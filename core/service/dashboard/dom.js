@@ -204,6 +204,27 @@ export function perFrame(f) {
     };
 }
 
+/** f some ms after it is wanted, and then at most once in `apart` ms; stop(): never again. */
+export function paced(f, soon, apart, now = () => performance.now()) {
+    let timer = 0;
+    let last = -Infinity;
+    const again = () => {
+        timer ||= setTimeout(
+            () => {
+                timer = 0;
+                last = now();
+                f();
+            },
+            Math.max(soon, last + apart - now()),
+        );
+    };
+    again.stop = () => {
+        clearTimeout(timer);
+        timer = -1;
+    };
+    return again;
+}
+
 /** f, once nothing was asked for during ms. */
 export function debounce(f, ms) {
     let timer = 0;

@@ -51,16 +51,22 @@ export function compact(n) {
     return count(n);
 }
 
-/** US dollars: two digits that count at least, $0.0000098 to $1,234. */
+/** US dollars: two digits that count at least, $0.0000098 to $1,234 and $1.2M. */
 export function cost(usd) {
     if (absent(usd)) return UNKNOWN;
     if (usd === 0) return "$0";
     const size = Math.abs(usd);
     if (size >= HUGE) return "$" + huge(usd);
+    if (size >= 999999.5) return "$" + compact(usd);
     if (size >= 1000) return "$" + fixed(usd, 0);
     if (size >= 0.995) return "$" + fixed(usd, 2);
     const digits = Math.min(10, 1 - Math.floor(Math.log10(size)));
     return "$" + fixed(usd, digits).replace(/(\.\d\d+?)0+$/, "$1");
+}
+
+/** Every digit of what cost() cuts, for titles; null where it cuts none. */
+export function wholeCost(usd) {
+    return absent(usd) || Math.abs(usd) < 999999.5 ? null : "$" + count(Math.round(usd));
 }
 
 export function percent(part, whole) {

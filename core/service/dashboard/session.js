@@ -96,7 +96,9 @@ class SessionPage {
             for (const trace of answer?.traces ?? []) this.#put(trace);
             this.#drawMore();
         } catch (error) {
-            if (error.name !== "AbortError") replace(this.more, errorState(error, () => this.#readPage()));
+            if (error.name === "AbortError") return;
+            if (error.status === 422) this.#drawMore(); // what stands in the address can be no id
+            else replace(this.more, errorState(error, () => this.#readPage()));
         }
     }
 

@@ -1,9 +1,9 @@
 // Groups of traces (by session, by user) as a table: sorted by any column, filtered as one types,
 // a page of rows at a time.
 
-import {debounce, el, emptyState, errorState, icon, replace, skeleton} from "./dom.js";
+import {debounce, el, emptyState, errorState, icon, paced, replace, skeleton} from "./dom.js";
 import {follow, get} from "./api.js";
-import {compact, cost, count, plural, UNKNOWN} from "./format.js";
+import {compact, cost, count, plural, UNKNOWN, wholeCost} from "./format.js";
 import {go, href} from "./router.js";
 import {ago, fullTime, rangeOf} from "./time.js";
 import {service, setLive} from "./shell.js";
@@ -11,7 +11,8 @@ import {rangePicker} from "./range.js";
 
 const STEP = 100; // rows at once
 const GROUPS_MAX = 1000;
-const LIVE_MS = 3000; // between two readings
+const SOON_MS = 1000; // what comes together is read at once
+const LIVE_MS = 10000; // between two readings while traces come: each adds up all of them
 
 function total(group) {
     const {tokens_input: input, tokens_output: output} = group;
@@ -40,7 +41,7 @@ export const FIGURES = {
     errors: {id: "errors", label: "Errors", number: true, from: 480, value: (g) => g.errors, cell: errors},
     tokens: {id: "tokens", label: "Tokens", number: true, from: 900, value: total, cell: tokens},
     cost: {id: "cost", label: "Cost", number: true, value: (g) => g.cost,
-           cell: (g) => (g.cost > 0 ? cost(g.cost) : UNKNOWN)},
+           cell: (g) => (g.cost > 0 ? el("span", {title: wholeCost(g.cost)}, cost(g.cost)) : UNKNOWN)},
     first: {id: "first", label: "First", from: 1000, value: (g) => g.first_time, cell: (g) => timeCell(g.first_time)},
     last: {id: "last", label: "Last", value: (g) => g.last_time, cell: (g) => timeCell(g.last_time)},
 };
@@ -125,14 +126,8 @@ export class GroupPage {
 
     /** Reads the totals again while traces come, and keeps the place of the reader. */
     follow() {
-        let timer = 0;
-        const again = () => {
-            timer ||= setTimeout(() => {
-                timer = 0;
-                if (!document.hidden) this.read({quiet: true});
-            }, LIVE_MS);
-        };
-        this.signal.addEventListener("abort", () => clearTimeout(timer));
+        const again = paced(() => { if (!document.hidden) this.read({quiet: true}); }, SOON_MS, LIVE_MS);
+        this.signal.addEventListener("abort", again.stop);
         follow({signal: this.signal, state: setLive, back: again, each: (event) => { if (event === "trace") again(); }});
     }
 

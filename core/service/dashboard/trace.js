@@ -63,7 +63,7 @@ class TracePage {
 
     #fail(error) {
         this.#root.classList.remove("fill");
-        replace(this.#root, error.status === 404
+        replace(this.#root, [404, 422].includes(error.status)
             ? emptyState("No such trace", el("p", {}, "It may have been deleted by age, or belong to another project."),
                          el("a", {class: "button", href: "#/traces"}, "All traces"))
             : errorState(error, () => this.start()));
@@ -77,6 +77,7 @@ class TracePage {
         showHeader(this.head, trace, tree);
         if (first) replace(this.#root, this.head, this.split, this.sheet);
         this.left.classList.toggle("no-spans", tree.nodes.length === 0);
+        this.left.classList.toggle("running", !trace.end_time);
         this.tree.setTree(tree);
         if (first) this.#openFirst();
         else if (this.#chosen === null && !this.#closedByHand) this.#openFirst();

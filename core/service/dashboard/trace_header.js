@@ -1,13 +1,14 @@
 // The head of a trace's page: what it is, how it went, whose it is, what came out.
 
 import {copyButton, el, replace, statusBadge, timeElement} from "./dom.js";
-import {compact, cost, count, cut, duration} from "./format.js";
+import {compact, cost, count, cut, duration, wholeCost} from "./format.js";
 import {href, pathOf} from "./router.js";
 import {ago, fullTime, shortTime} from "./time.js";
 import {fold} from "./conversation.js";
 import {shown, textBlock} from "./conversation_text.js";
 import {jsonView} from "./json_view.js";
 import {isObject, numberOf} from "./span_facts.js";
+import {filtersByTag} from "./traces_filters.js";
 
 const TAGS_SHOWN = 12;
 
@@ -23,6 +24,7 @@ function tokensTitle(trace, total) {
 
 function figures(trace, tree) {
     const {total} = tree;
+    const spent = total.cost ?? (trace.total_cost > 0 ? trace.total_cost : null);
     const known = total.tokensInput !== null || total.tokensOutput !== null;
     return el("dl", {class: "trace-figures"},
         el("div", {class: "trace-figure"}, el("dt", {}, "Duration"), el("dd", {class: "trace-duration"},
@@ -31,7 +33,7 @@ function figures(trace, tree) {
         figure("Calls", count(total.calls)), figure("Spans", count(tree.nodes.length)),
         known ? figure("Tokens", `${compact(total.tokensInput)} → ${compact(total.tokensOutput)}`,
                        tokensTitle(trace, total)) : null,
-        figure("Cost", cost(total.cost ?? (trace.total_cost > 0 ? trace.total_cost : null))),
+        figure("Cost", cost(spent), wholeCost(spent)),
         total.errors > 0 ? el("div", {class: "trace-figure status-error"}, el("dt", {}, "Errors"),
                               el("dd", {}, count(total.errors))) : null);
 }
@@ -44,8 +46,9 @@ function belongsTo(name, value, link) {
 
 function tags(trace) {
     const all = Array.isArray(trace.tags) ? trace.tags.filter((tag) => typeof tag === "string") : [];
-    return [all.slice(0, TAGS_SHOWN).map((tag) =>
-                el("a", {class: "tag", href: href("/traces", {tags: tag}), title: shown(tag)}, shown(cut(tag, 40)))),
+    return [all.slice(0, TAGS_SHOWN).map((tag) => filtersByTag(tag)
+                ? el("a", {class: "tag", href: href("/traces", {tags: tag}), title: shown(tag)}, shown(cut(tag, 40)))
+                : el("span", {class: "tag", title: shown(tag)}, shown(cut(tag, 40)))),
             all.length > TAGS_SHOWN ? el("span", {class: "muted", title: shown(all.slice(TAGS_SHOWN).join(", "))},
                                          `+${all.length - TAGS_SHOWN} tags`) : null];
 }

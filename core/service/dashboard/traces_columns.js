@@ -1,9 +1,10 @@
 // The columns of the list of traces: what stands in a cell, how wide, what it sorts by.
 import {el, icon, statusBadge} from "./dom.js";
 import {shortened} from "./conversation_text.js";
-import {compact, cost, count, duration, UNKNOWN} from "./format.js";
+import {compact, cost, count, duration, UNKNOWN, wholeCost} from "./format.js";
 import {href, pathOf} from "./router.js";
 import {fullTime, shortTime} from "./time.js";
+import {filtersByTag} from "./traces_filters.js";
 
 const NAME = "llm-tracer.columns";
 const figure = (shown, title) => el("span", {title}, shown);
@@ -32,7 +33,7 @@ function nameCell(t) {
 }
 
 /** A value that filters by itself when clicked; reached by keyboard through the filter form. */
-function filterLink(filter, value) {
+function filterLink(filter, value, what = "show only these") {
     return el(
         "button",
         {
@@ -40,7 +41,7 @@ function filterLink(filter, value) {
             class: "cell-filter cut",
             tabindex: "-1",
             dataset: {filter, value},
-            title: `${shortened(value, 500)} – show only these`,
+            title: `${shortened(value, 500)} – ${what}`,
         },
         shortened(value, 200),
     );
@@ -49,7 +50,7 @@ function filterLink(filter, value) {
 function modelCell(t) {
     if (!t.model) return UNKNOWN;
     return [
-        filterLink("model", t.model),
+        filterLink("model", t.model, "show all with this in a model’s name"),
         t.models > 1 &&
             el("span", {class: "more", title: `${t.models} models`}, `+${t.models - 1}`),
     ];
@@ -66,10 +67,16 @@ function tokensCell(t) {
     );
 }
 
+function plainTag(tag) {
+    return el("span", {class: "cell-tag cut", title: shortened(tag, 500)}, shortened(tag, 200));
+}
+
 function tagsCell(t) {
     const tags = t.tags ?? [];
     return [
-        tags.slice(0, 2).map((tag) => filterLink("tags", tag)),
+        tags
+            .slice(0, 2)
+            .map((tag) => (filtersByTag(tag) ? filterLink("tags", tag) : plainTag(tag))),
         tags.length > 2 &&
             el(
                 "span",
@@ -158,7 +165,7 @@ export const COLUMNS = [
         width: 86,
         sort: "cost",
         number: true,
-        cell: (t) => (t.total_cost ? cost(t.total_cost) : UNKNOWN),
+        cell: (t) => (t.total_cost ? figure(cost(t.total_cost), wholeCost(t.total_cost)) : UNKNOWN),
     },
     {
         id: "user",

@@ -79,6 +79,11 @@ export function apiQuery(state) {
     return {...filters, sort, order, from: range.from, to: range.to, content: false};
 }
 
+/** false for a tag that the filter cannot name: several are told with commas between them. */
+export function filtersByTag(tag) {
+    return tag !== "" && tag === tag.trim() && !tag.includes(",");
+}
+
 export function isFiltered(state) {
     return Object.keys(state.filters).length > 0 || state.range.id !== "all";
 }

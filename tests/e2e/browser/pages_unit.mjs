@@ -9,6 +9,7 @@ const time = await load("time.js");
 const scale = await load("chart_scale.js");
 const filters = await load("traces_filters.js");
 const columns = await load("traces_columns.js");
+const dom = await load("dom.js");
 const overview = await load("overview_data.js");
 const {eventParser} = await load("api.js");
 const {href, pathOf} = await load("router.js");
@@ -57,6 +58,9 @@ test("figures are short, and what is unknown is no zero", () => {
                 [0.0123, "$0.012"],
                 [3.2, "$3.20"],
                 [1234.5, "$1,235"],
+                [999999.4, "$999,999"],
+                [999999.5, "$1.0M"],
+                [1234567, "$1.2M"],
                 [1e300, "$1.0e300"],
             ],
         ],
@@ -193,6 +197,56 @@ test("buckets cover the range, and labels do not touch", () => {
         .sort((a, b) => a - b);
     for (let i = 1; i < labels.length; i++) assert.ok(labels[i] - labels[i - 1] >= 14);
     assert.ok(labels.at(-1) <= 100);
+});
+
+test("a rate of errors is none above all", () => {
+    // A group's errors are those of all its spans, of which one alone may be a call.
+    const groups = [
+        {model: "m", spans: 4, calls: 1, errors: 3},
+        {model: null, spans: 10, calls: 0, errors: 9},
+    ];
+    assert.equal(overview.errorRate(groups[0]), 0.75);
+    assert.equal(overview.errorRate({spans: 0, errors: 0}), null);
+    const {of_models} = overview.totals(groups, {});
+    assert.deepEqual(of_models, {spans: 4, errors: 3});
+});
+
+test("totals are of whole hours", () => {
+    assert.deepEqual(
+        overview.wholeHours({from: "2026-01-02T03:04:05.678Z", to: "2026-01-02T04:00:00.001Z"}),
+        {from: "2026-01-02T03:00:00.000Z", to: "2026-01-02T05:00:00.000Z"},
+    );
+    const whole = {from: "2026-01-02T03:00:00.000Z", to: "2026-01-02T04:00:00.000Z"};
+    assert.deepEqual(overview.wholeHours(whole), whole);
+    assert.deepEqual(overview.wholeHours({from: null, to: null}), {from: null, to: null});
+});
+
+test("what is wanted often is done soon, then seldom", (t) => {
+    t.mock.timers.enable({apis: ["setTimeout"]});
+    let now = 0;
+    const done = [];
+    const again = dom.paced(() => done.push(now), 1000, 10000, () => now);
+    const pass = (until) => {
+        for (; now < until; now += 100) {
+            t.mock.timers.tick(100);
+            again();
+        }
+    };
+    again();
+    pass(29000);
+    assert.deepEqual(
+        done.map((at) => Math.round(at / 1000)),
+        [1, 11, 21],
+    );
+    again.stop();
+    again();
+    t.mock.timers.tick(60000);
+    assert.equal(done.length, 3);
+});
+
+test("a tag that holds a comma is no filter", () => {
+    assert.ok(filters.filtersByTag("prod"));
+    for (const tag of ["a,b", " a", "a ", ""]) assert.ok(!filters.filtersByTag(tag), tag);
 });
 
 test("models get series, the rest is one", () => {

@@ -119,11 +119,19 @@ test("users with totals, and the ways from there", async (t) => {
 
 test("nothing there, nothing that works, no such session", async (t) => {
     const {base} = await t.server();
-    const page = await t.page(base, "#/sessions?from=2001-01-01T00:00:00.000Z&to=2001-02-01T00:00:00.000Z", {allow: [/503/]});
+    const page = await t.page(base, "#/sessions?from=2001-01-01T00:00:00.000Z&to=2001-02-01T00:00:00.000Z", {allow: [/503/, /422/]});
     await page.getByRole("heading", {name: "No sessions yet"}).waitFor();
     await axe(page);
     await page.evaluate(() => { location.hash = "#/session/nobody"; });
     await page.getByRole("heading", {name: "No such session"}).waitFor();
+    for (const id of ["%00", "x".repeat(300)]) {
+        await page.evaluate(() => { location.hash = "#/sessions"; });
+        await page.locator(".groups tbody tr").first().waitFor();
+        await page.evaluate((to) => { location.hash = `#/session/${to}`; }, id);
+        await page.getByRole("heading", {name: "No such session"}).waitFor();
+    }
+    await page.evaluate(() => { location.hash = "#/trace/%00"; });
+    await page.getByRole("heading", {name: "No such trace"}).waitFor();
     await page.route("**/api/stats*", (route) => route.fulfill({status: 503, json: {detail: "later"}}));
     await page.evaluate(() => { location.hash = "#/users"; });
     await page.getByText("later").waitFor();

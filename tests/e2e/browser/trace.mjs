@@ -358,9 +358,20 @@ test("a trace without spans", async (t) => {
     const page = await t.page(base, of(8));
     await page.locator(".trace-title h1", {hasText: "no spans"}).waitFor();
     expect.equal(await page.locator(".tree-row").count(), 0);
+    const said = () => page.locator(".tree-body").evaluate((e) => getComputedStyle(e, "::after").content);
+    expect.equal(await said(), "\"This trace has no spans.\"");
     await page.keyboard.press("x");
     await page.keyboard.press("c");
     await axe(page, {themes: ["light"]});
+});
+
+test("a trace that runs and has no spans yet", async (t) => {
+    const server = await t.server();
+    await server.ingest(trace(990, Date.now() - 1000, null, {name: "just begun"}));
+    const page = await t.page(server.base, of(990));
+    await page.locator(".trace-title h1", {hasText: "just begun"}).waitFor();
+    const said = () => page.locator(".tree-body").evaluate((e) => getComputedStyle(e, "::after").content);
+    expect.equal(await said(), "\"No spans have come yet.\"");
 });
 
 test("nothing that axe-core finds serious", async (t) => {

@@ -26,7 +26,7 @@ function seed(server) {
         ...days(DAYS, {now: T0 - 60000, gap: 30000}),
         ...trace(500001, T0 - 30000, T0 - 29000, {
             name: HOSTILE,
-            tags: ["<b>tag</b>"],
+            tags: ["<b>tag</b>", "red, blue"],
             user_id: "<i>user</i>",
         }),
         ...trace(500002, T0 - 28000, T0 - 24800, {
@@ -85,6 +85,25 @@ test("a row shows all that is known", async (t) => {
     expect.equal((await cells(500001)).cost, "–");
     const order = await names(page);
     expect.equal(order[0], "still running"); // newest first
+});
+
+test("a cell filters by what the service can filter by", async (t) => {
+    const {base} = await t.server();
+    const page = await t.page(base, "", {width: 1900});
+    await settled(page);
+    const comma = row(page, 500001).locator("td.cell-tags", {hasText: "red, blue"});
+    expect.deepEqual(await comma.locator("button").allInnerTexts(), ["<b>tag</b>"]);
+    expect.equal(await comma.locator("span.cell-tag").innerText(), "red, blue");
+    await page.evaluate((id) => (location.hash = `#/trace/${id}`), traceId(500001));
+    await page.locator("a.tag").waitFor();
+    expect.deepEqual(await page.locator("a.tag").allInnerTexts(), ["<b>tag</b>"]);
+    expect.deepEqual(await page.locator("span.tag").allInnerTexts(), ["red, blue"]);
+    await page.goBack();
+    const model = row(page, 500002).locator("td.cell-model button");
+    expect.match(await model.getAttribute("title"), /^gpt-4o – show all with this in a model’s name/);
+    await model.click();
+    await page.waitForURL(/model=gpt-4o/);
+    await row(page, 500004).waitFor(); // gpt-4o-mini
 });
 
 test("what a program wrote is text", async (t) => {
