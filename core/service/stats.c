@@ -72,14 +72,14 @@ struct printing {
 
 static int64_t known(int64_t figure)
 {
-    return figure > 0 ? figure : 0;
+    return figure_add(figure, 0);
 }
 
 static int print_totals(struct buf *out, const struct stored_group *g)
 {
     int err = buf_printf(out, "{\"total_traces\":%lld,\"total_spans\":%lld,\"total_tokens\":%lld",
                          (long long)known(g->traces), (long long)known(g->spans),
-                         (long long)known(g->tokens_input) + (long long)known(g->tokens_output));
+                         (long long)figure_add(known(g->tokens_input), g->tokens_output));
     if (err == ERR_OK)
         err = buf_append_str(out, ",\"total_cost\":");
     return err != ERR_OK ? err : print_figure(out, g->cost > 0 ? g->cost : 0);

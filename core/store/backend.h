@@ -249,6 +249,14 @@ static inline int64_t figure_add(int64_t a, int64_t b)
     return figure_limit(a + b);
 }
 
+/* The same of costs: finite, and what is not told (negative) adds nothing. */
+#define COST_SUM_MAX 1e18
+static inline double cost_add(double a, double b)
+{
+    const double sum = (a > 0 ? a : 0) + (b > 0 ? b : 0);
+    return a < 0 && b < 0 ? -1 : sum < COST_SUM_MAX ? sum : COST_SUM_MAX;
+}
+
 /* Durations in ms, kept as counts of buckets 1/32 of an octave wide, so that a percentile is within
  * 3 %. Zero value: empty. */
 #define HISTOGRAM_BUCKETS 1024

@@ -3,6 +3,7 @@ backend, boto3 beside it in the same tables, faults between them, and where its 
 
 import json
 import os
+import random
 import subprocess
 import tempfile
 import time
@@ -183,6 +184,148 @@ class Together(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         (listed,) = client.all()
         self.assertEqual((listed["span_count"], listed["total_cost"], listed["calls"]), (2, 3, 2))
+
+
+class Sizes(unittest.TestCase):
+    """No item passes DynamoDB's 400 KB, which both peers refuse: what does not fit is cut and
+    marked, whatever came first, and no write is refused for it. (Moto counts what an update
+    replaces beside what replaces it, so that it is asked for new items only.)"""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.started = []
+        for name in ("dynalite", "moto"):
+            url = cls.enterClassContext(dynamo.PEERS[name]())
+            server = cls.enterClassContext(serving.Server(dynamo.environment(url)))
+            cls.started.append((name, url, server))
+
+    def whole_or_marked(self, found, told):
+        if isinstance(told, str):
+            self.assertTrue(found == told or "bytes left out" in found, found[:100])
+        elif found != told:
+            self.assertIs(found["_truncated"], True)
+            self.assertGreaterEqual(found["_original_size"], len(json.dumps(told, ensure_ascii=False)) // 2)
+
+    def value(self, rnd, name):
+        size = rnd.choice((0, 10, 3000, 100_000, 200_000, 340_000, 349_900, 420_000, 900_000))
+        if name in ("error", "output"):
+            return rnd.choice("xü€") * (size // 2) + "."
+        kind = rnd.randrange(4)
+        if kind == 0:
+            return {"text": rnd.choice(("y", "ü", '"')) * (size // 2)}
+        if kind == 1:
+            return {f"{i:06}" * 8: i for i in range(size // 60)}
+        if kind == 2:
+            return {"list": [[], 1.5, None, "z"] * (size // 16), "k": "v"}
+        return {f"{i}": "w" * 500 for i in range(size // 500)}
+
+    def test_spans_in_any_order(self):
+        for name, _, server in self.started[:1]:
+            seed = time.time_ns()
+            rnd = random.Random(seed)
+            client = server.client("project-sizes")
+            trace = client.create_trace("t")
+            for number in range(8):
+                with self.subTest(peer=name, seed=seed, number=number):
+                    told, span = {}, f"{name}-{number}"
+                    for step in range(rnd.choice((2, 3, 4))):
+                        fields = {f: self.value(rnd, f) for f in
+                                  ("input_data", "output_data", "metadata", "error")
+                                  if rnd.random() < 0.6}
+                        if step > 0:
+                            fields.pop("input_data", None)
+                            client.complete_span(span, **fields)
+                        else:
+                            client.create_span(trace, span_id=span, **fields)
+                        told.update(fields)
+                    found = client.span(span)
+                    for field, value in told.items():
+                        self.whole_or_marked(found[field], value)
+
+    def test_a_batch_of_large_spans(self):
+        for name, _, server in self.started:
+            with self.subTest(peer=name):
+                client = server.client("project-sizes")
+                trace = client.create_trace("t")
+                names = {f"{i:06}" * 8: 1 for i in range(5500)}
+                lines = [{"op": "create_span", "trace_id": trace, "span_id": f"{name}-b{i}",
+                          "name": "n", "span_type": "llm", "metadata": names,
+                          "error": "e" * 50_000 * i} for i in range(8)]
+                self.assertEqual(client.ingest(lines), {"accepted": 8, "rejected": []})
+                told = client.trace(trace)
+                self.assertEqual((told["span_count"], told["trace"]["span_count"]), (8, 8))
+
+    def test_traces_in_any_order(self):
+        """With fifty long tags, and the names of sixty models that come later."""
+        for name, _, server in self.started[:1]:
+            seed = time.time_ns()
+            rnd = random.Random(seed)
+            client = server.client("project-sizes")
+            for number in range(4):
+                with self.subTest(peer=name, seed=seed, number=number):
+                    told = {"metadata": self.value(rnd, "metadata")}
+                    tags = [f"{i}" + "€" * 90 for i in range(50)]
+                    trace = client.create_trace("n", tags=tags, user_id="ü" * 255, **told)
+                    for _ in range(3):
+                        fields = {f: self.value(rnd, f) for f in ("metadata", "output")
+                                  if rnd.random() < 0.7}
+                        client.complete_trace(trace, **fields)
+                        told.update(fields)
+                    lines = [{"op": "create_span", "trace_id": trace, "name": "s",
+                              "span_id": f"{name}-{number}-m{i}", "span_type": "llm",
+                              "model": f"{i}" + "€" * 250, "error": "e" * 5000}
+                             for i in range(60)]
+                    self.assertEqual(client.ingest(lines), {"accepted": 60, "rejected": []})
+                    client.complete_span(f"{name}-{number}-m1", cost_usd=1)
+                    found = client.trace(trace)["trace"]
+                    self.assertEqual((found["span_count"], found["models"], found["total_cost"],
+                                      found["tags"]), (60, 60, 1, tags))
+                    for field, value in told.items():
+                        self.whole_or_marked(found[field], value)
+
+    def test_items_that_an_older_server_filled(self):
+        """Which says nowhere how large they are."""
+        for name, url, server in self.started[:1]:
+            with self.subTest(peer=name):
+                client = server.client("project-old")
+                trace, span = f"{name}-full", f"{name}-full-s"
+                boto(url, ("put_item", TRACES, {"Item": {
+                    "trace_id": trace, "name": "n", "project_id": "old", "span_count": 1,
+                    "start_time": "2026-05-06T07:08:09", "output": "o" * 405_000}}),
+                     ("put_item", SPANS, {"Item": {
+                         "span_id": span, "trace_id": trace, "name": "s", "span_type": "llm",
+                         "start_time": "2026-05-06T07:08:09",
+                         "output_data": {"text": "x" * 405_000}}}))
+                client.complete_span(span, error="no", cost_usd=2)
+                client.complete_span(span, metadata={"text": "m" * 200_000})
+                client.complete_trace(trace, metadata={"text": "m" * 100_000})
+                told = client.trace(trace)
+                self.assertEqual((told["trace"]["span_count"], told["trace"]["total_cost"],
+                                  told["trace"]["errors"]), (1, 2, 1))
+                self.whole_or_marked(told["trace"]["output"], "o" * 405_000)
+                self.whole_or_marked(told["spans"][0]["output_data"], {"text": "x" * 405_000})
+                self.assertEqual(told["spans"][0]["error"], "no")
+
+    def test_sums_of_large_figures(self):
+        most = 2 ** 53
+        for name, _, server in self.started:
+            with self.subTest(peer=name):
+                client = server.client(f"project-sums-{name}")
+                trace = client.create_trace("t")
+                lines = [{"op": "create_span", "trace_id": trace, "name": "s", "model": "m",
+                          "span_id": f"{name}-v{i}", "span_type": "llm", "tokens_input": most,
+                          "tokens_output": most, "cost_usd": 1e12 if i else 1e-30}
+                         for i in range(1100)]
+                self.assertEqual(client.ingest(lines)["rejected"], [])
+                told = client.trace(trace)["trace"]
+                self.assertEqual((told["tokens_input"], told["tokens_output"]), (most, most))
+                self.assertEqual(told["total_cost"], 1.099e15)
+                for group in ("", "?group_by=model"):
+                    stats = client.good(client.get("/api/stats" + group))
+                    self.assertEqual(stats["total_tokens"], most)
+                    self.assertEqual(stats["total_cost"], 1.099e15)
+                (group,) = stats["groups"]
+                self.assertEqual((group["tokens_input"], group["cost"]), (most, 1.099e15))
 
 
 class Faults(unittest.TestCase):

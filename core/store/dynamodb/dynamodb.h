@@ -39,12 +39,11 @@
 #define DYNAMO_TRACES_INDEX "project-time-index"
 #define DYNAMO_SPANS_INDEX  "trace-index"
 #define DYNAMO_ANSWER_MAX   ((size_t)24 * 1024 * 1024) /* 16 MB at most, and JSON's escapes */
-#define DYNAMO_ITEM_MAX     ((size_t)395000) /* of the 409,600 bytes that an item may have */
-#define DYNAMO_ERROR_MAX    2000             /* bytes of a span's error kept in its trace */
-#define DYNAMO_MODELS_MAX   64               /* names of models counted in a trace */
-#define OPEN_LIVE_MS        60000            /* a token's server is judged dead after that */
-#define BLIND_LIVE_MS       5000 /* others keep off a trace with a blind batch that long */
-#define TOKEN_BLIND         'x'  /* between a token's time in hex and its random part */
+#define DYNAMO_ERROR_MAX    2000  /* bytes of a span's error kept in its trace */
+#define DYNAMO_MODELS_MAX   64    /* names of models counted in a trace */
+#define OPEN_LIVE_MS        60000 /* a token's server is judged dead after that */
+#define BLIND_LIVE_MS       5000  /* others keep off a trace with a blind batch that long */
+#define TOKEN_BLIND         'x'   /* between a token's time in hex and its random part */
 #define TOKEN_SAFE          's'
 #define TOKENS              "xs"
 #define TOKEN_MAX           48
@@ -193,20 +192,23 @@ void dynamo_span_record_release(struct span_record *r);
 /* Takes tokens_cache_read and ttft_ms out of span->metadata where they are not known. */
 void dynamo_span_read_metadata(struct stored_span *span);
 
-/* ---- item.c: records as items. */
-#define DOCUMENT_ROOM_MIN ((size_t)40000) /* even where what is stored fills the item */
-/* metadata, input and output of one item, NULL where absent. */
+/* ---- item.c: records as items, none of which may pass DynamoDB's 400 KB. What of them may be
+ * large is made to fit by estimate (level 0); where DynamoDB still refuses, the next level leaves
+ * it less room, down to 20 KB beside what is always small. */
+#define CUT_LEVELS 5
+/* metadata, input and output of one item, and its text (a trace's output, a span's error), NULL
+ * where absent. */
 struct documents {
     json *values[3];
+    char *text;
     size_t sizes[3]; /* bytes, known after documents_fit */
 };
 void documents_init(struct documents *d, struct text metadata, struct text input,
                     struct text output);
-/* Cuts them with the contract's two markers where they do not fit beside the `taken` bytes. */
-void documents_fit(struct documents *d, size_t taken);
+/* Cuts them where they do not fit beside the `taken` bytes, documents with the contract's two
+ * markers; text: at NULL, or what d->text is made of. */
+void documents_fit(struct documents *d, struct text text, size_t taken, unsigned level);
 void documents_release(struct documents *d);
-/* A text (output, error) that leaves room for `beside` bytes: new memory, or NULL. */
-char *dynamo_text_fit(struct text text, size_t beside);
 /* `"name":value` behind what is there; what is NULL or absent is left out. */
 void put_name(struct out *o, const char *name);
 void put_text(struct out *o, const char *name, struct text text);
@@ -217,9 +219,9 @@ void put_metadata(struct out *o, const json *metadata);
 void put_document(struct out *o, const char *name, const json *document);
 /* All attributes of a new item. open: a token to begin with, or NULL. */
 void item_put_trace(struct out *o, const struct backend *b, const struct stored_trace *t,
-                    const char *open);
+                    const char *open, unsigned level);
 void item_put_span(struct out *o, const struct backend *b, const struct stored_span *s,
-                   const char *by, int64_t arrived);
+                   const char *by, int64_t arrived, unsigned level);
 int64_t dynamo_duration_of(int64_t start, int64_t end);
 int64_t dynamo_now_ms(void);
 
@@ -250,6 +252,8 @@ void update_remove(struct update *u, const char *name);
 void update_where(struct update *u, const char *format, const char *name, struct out *value);
 void update_where_text(struct update *u, const char *format, const char *name, struct text value);
 void update_where_n(struct update *u, const char *format, const char *name, int64_t value);
+/* metadata, input_data, output_data as they were made to fit, those that are there. */
+void update_set_documents(struct update *u, const struct documents *d);
 /* Sends it for one key. returned: "NONE", "ALL_NEW" ...; the attributes in *item (may be NULL). */
 /* (ERR_* as dynamo_call) */
 int update_send(struct backend_session *s, struct update *u, const char *table, const char *key,

@@ -8,7 +8,10 @@
 
 #define PARTS      3
 #define NS_PER_DAY (86400 * NS_PER_SEC)
-#define TEXT_ROOM  ((size_t)100000) /* that output or error always have beside documents */
+/* Of the room: what a text (output, error) has beside documents however large those are, and what
+ * documents have beside it and beside what is stored. */
+#define TEXT_SHARE     4
+#define DOCUMENT_SHARE 9
 
 int64_t dynamo_duration_of(int64_t start, int64_t end)
 {
@@ -63,15 +66,41 @@ static size_t item_size(const json *document)
     return size;
 }
 
-/* The larger of both measures: the contract's, of JSON text, and DynamoDB's own. */
-static size_t document_size(const json *document)
+/* The larger of both measures: the contract's, of JSON text, and DynamoDB's own, of which an item
+ * may hold more by a tenth. */
+static size_t larger(const json *document, size_t (*held)(const json *))
 {
     size_t printed = json_printed_size(document);
-    size_t held = printed > STORED_CONTENT_MAX * 2 ? 0 : item_size(document);
-    /* An item may be larger than what the contract keeps whole, by this share. */
-    held -= held / 10;
-    return printed > held ? printed : held;
+    size_t n = printed > STORED_CONTENT_MAX * 2 ? 0 : held(document);
+    n -= n / 10;
+    return printed > n ? printed : n;
 }
+
+static size_t document_size(const json *document)
+{
+    return larger(document, item_size);
+}
+
+/* With the names that are also in metadata_json. */
+static size_t metadata_item_size(const json *metadata)
+{
+    struct out o, names;
+    size_t size = 0;
+    out_init(&o);
+    out_init(&names);
+    value_from_metadata(&o, metadata, &names, &size);
+    out_release(&o);
+    out_release(&names);
+    return size;
+}
+
+static size_t metadata_size(const json *metadata)
+{
+    return larger(metadata, metadata_item_size);
+}
+
+static size_t (*const measures[PARTS])(const json *) = {metadata_size, document_size,
+                                                        document_size};
 
 /* Makes the documents fit into room together: the small ones stay whole, the large ones share. */
 static void fit_documents(json **documents, const size_t *sizes, size_t count, size_t room)
@@ -92,7 +121,7 @@ static void fit_documents(json **documents, const size_t *sizes, size_t count, s
     }
     for (size_t i = 0; i < count; i++)
         if (!done[i])
-            json_trim_sized(&documents[i], room / left, document_size);
+            json_trim_sized(&documents[i], room / left, measures[i]);
 }
 
 static json *parse_document(struct text text)
@@ -104,42 +133,29 @@ void documents_init(struct documents *d, struct text metadata, struct text input
                     struct text output)
 {
     const struct text texts[PARTS] = {metadata, input, output};
+    d->text = NULL;
     for (size_t i = 0; i < PARTS; i++) {
         d->values[i] = parse_document(texts[i]);
         d->sizes[i] = 0;
     }
 }
 
-void documents_fit(struct documents *d, size_t taken)
+static size_t measure(struct documents *d)
 {
     size_t total = 0;
-    size_t room = STORED_CONTENT_MAX > taken ? STORED_CONTENT_MAX - taken : 0;
     for (size_t i = 0; i < PARTS; i++) {
-        d->sizes[i] = d->values[i] != NULL ? document_size(d->values[i]) : 0;
+        d->sizes[i] = d->values[i] != NULL ? measures[i](d->values[i]) : 0;
         total += d->sizes[i];
     }
-    if (room < DOCUMENT_ROOM_MIN)
-        room = DOCUMENT_ROOM_MIN;
-    if (total > room)
-        fit_documents(d->values, d->sizes, PARTS, room);
-    if (total > room)
-        for (size_t i = 0; i < PARTS; i++)
-            d->sizes[i] = d->values[i] != NULL ? document_size(d->values[i]) : 0;
+    return total;
 }
 
-void documents_release(struct documents *d)
-{
-    for (size_t i = 0; i < PARTS; i++)
-        json_free(d->values[i]);
-}
-
-char *dynamo_text_fit(struct text text, size_t beside)
+/* New memory, or NULL. */
+static char *fit_text(struct text text, size_t room)
 {
     if (text.at == NULL)
         return NULL;
     char *whole = strndup(text.at, text.len);
-    size_t room = STORED_CONTENT_MAX;
-    room = beside < room - TEXT_ROOM ? room - beside : TEXT_ROOM;
     if (whole == NULL || text.len <= room)
         return whole;
     /* text_trim counts characters, of up to four bytes. */
@@ -151,6 +167,33 @@ char *dynamo_text_fit(struct text text, size_t beside)
     }
     free(whole);
     return cut;
+}
+
+static size_t room_beside(size_t room, size_t taken, size_t least)
+{
+    return room > taken + least ? room - taken : least;
+}
+
+void documents_fit(struct documents *d, struct text text, size_t taken, unsigned level)
+{
+    static const size_t rooms[CUT_LEVELS] = {STORED_CONTENT_MAX, 300000, 200000, 100000, 20000};
+    size_t room = rooms[level < CUT_LEVELS ? level : CUT_LEVELS - 1];
+    size_t total = measure(d);
+    d->text = fit_text(text, room_beside(room, total + taken, room / TEXT_SHARE));
+    if (d->text != NULL)
+        taken += strlen(d->text);
+    room = room_beside(room, taken, room / DOCUMENT_SHARE);
+    if (total <= room)
+        return;
+    fit_documents(d->values, d->sizes, PARTS, room);
+    measure(d);
+}
+
+void documents_release(struct documents *d)
+{
+    for (size_t i = 0; i < PARTS; i++)
+        json_free(d->values[i]);
+    free(d->text);
 }
 
 void put_metadata(struct out *o, const json *metadata)
@@ -191,12 +234,11 @@ static void put_tags(struct out *o, struct text tags)
 }
 
 void item_put_trace(struct out *o, const struct backend *b, const struct stored_trace *t,
-                    const char *open)
+                    const char *open, unsigned level)
 {
     struct documents d;
-    char *output = dynamo_text_fit(t->output, t->metadata.len);
     documents_init(&d, t->metadata, (struct text){NULL, 0}, (struct text){NULL, 0});
-    documents_fit(&d, output != NULL ? strlen(output) : 0);
+    documents_fit(&d, t->output, 0, level);
     put_text(o, "trace_id", t->trace_id);
     put_text(o, "name", t->name);
     put_text(o, "project_id", t->project_id);
@@ -209,7 +251,7 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
     put_tags(o, t->tags);
     put_text(o, "user_id", t->user_id);
     put_text(o, "session_id", t->session_id);
-    put_text(o, "output", text_of(output));
+    put_text(o, "output", text_of(d.text));
     put_ttl(o, b);
     out_text(o, ",\"span_count\":{\"N\":\"0\"},\"total_cost\":{\"N\":\"0\"},"
                 "\"counted\":{\"N\":\"0\"},\"calls\":{\"N\":\"0\"},\"errors\":{\"N\":\"0\"},"
@@ -217,17 +259,14 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
     if (open != NULL)
         out_format(o, ",\"open\":{\"SS\":[\"%s\"]}", open);
     documents_release(&d);
-    free(output);
 }
 
 void item_put_span(struct out *o, const struct backend *b, const struct stored_span *s,
-                   const char *by, int64_t arrived)
+                   const char *by, int64_t arrived, unsigned level)
 {
     struct documents d;
-    size_t beside = s->metadata.len + s->input_data.len + s->output_data.len;
-    char *error = dynamo_text_fit(s->error, beside);
     documents_init(&d, s->metadata, s->input_data, s->output_data);
-    documents_fit(&d, error != NULL ? strlen(error) : 0);
+    documents_fit(&d, s->error, 0, level);
     put_text(o, "span_id", s->span_id);
     put_text(o, "trace_id", s->trace_id);
     put_text(o, "parent_span_id", s->parent_span_id);
@@ -256,12 +295,11 @@ void item_put_span(struct out *o, const struct backend *b, const struct stored_s
         put_name(o, "ttft_ms");
         out_n_double(o, s->ttft_ms);
     }
-    put_text(o, "error", text_of(error));
+    put_text(o, "error", text_of(d.text));
     put_int(o, "input_bytes", (int64_t)(d.sizes[0] + d.sizes[1]));
     put_int(o, "arrived", arrived);
     put_int(o, "rev", 1);
     put_text(o, "by", text_of(by));
     put_ttl(o, b);
     documents_release(&d);
-    free(error);
 }

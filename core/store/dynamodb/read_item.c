@@ -124,7 +124,7 @@ static double read_double(const json *item, const char *name, double fallback)
 
 static int64_t read_count(const json *item, const char *name, int64_t fallback)
 {
-    int64_t value = read_int(item, name, fallback);
+    int64_t value = figure_limit(read_int(item, name, fallback));
     return value < fallback ? fallback : value;
 }
 

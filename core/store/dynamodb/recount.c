@@ -119,7 +119,14 @@ static int count_and_store(struct counting *c, const struct trace_record *record
     /* Fewer than were counted: the index is behind, or they expired. */
     if (err == ERR_OK && c->totals.spans < record->trace.span_count && !last)
         return ERR_EXIST;
-    return err == ERR_OK ? store_totals(c->s, record, &c->totals) : err;
+    if (err == ERR_OK)
+        err = store_totals(c->s, record, &c->totals);
+    if (err ==
+        ERR_BAD) { /* no room for them: what is stored is cut, and the next try stores them */
+        err = dynamo_trace_shrink(c->s, record, CUT_LEVELS / 2);
+        return err == ERR_OK ? ERR_EXIST : err;
+    }
+    return err;
 }
 
 static int recount_once(struct backend_session *s, struct text trace_id, bool last,

@@ -102,12 +102,6 @@ static struct sum *sum_get(struct summing *a, struct text text, int64_t time, in
     return sum;
 }
 
-static void add_known(int64_t *to, int64_t value)
-{
-    if (value >= 0)
-        *to = (*to < 0 ? 0 : *to) + value;
-}
-
 static void note_time(struct stored_group *g, int64_t start)
 {
     if (g->first_time == 0 || start < g->first_time)
@@ -129,13 +123,13 @@ static int add_trace(struct summing *a, const struct stored_trace *t)
         return err;
     struct stored_group *g = &sum->group;
     g->traces++;
-    g->spans += t->span_count;
-    g->calls += t->calls;
-    g->errors += t->errors;
-    add_known(&g->tokens_input, t->tokens_input);
-    add_known(&g->tokens_output, t->tokens_output);
-    add_known(&g->tokens_cache_read, t->tokens_cache_read);
-    g->cost += t->total_cost;
+    g->spans = figure_add(g->spans, t->span_count);
+    g->calls = figure_add(g->calls, t->calls);
+    g->errors = figure_add(g->errors, t->errors);
+    g->tokens_input = figure_add(g->tokens_input, t->tokens_input);
+    g->tokens_output = figure_add(g->tokens_output, t->tokens_output);
+    g->tokens_cache_read = figure_add(g->tokens_cache_read, t->tokens_cache_read);
+    g->cost = cost_add(g->cost, t->total_cost);
     note_time(g, t->start_time);
     return ERR_OK;
 }
@@ -169,10 +163,10 @@ static int add_span(struct summing *a, const struct stored_span *s, int64_t trac
         g->spans++;
         g->calls += call;
         g->errors += s->error.len > 0;
-        add_known(&g->tokens_input, s->tokens_input);
-        add_known(&g->tokens_output, s->tokens_output);
-        add_known(&g->tokens_cache_read, s->tokens_cache_read);
-        g->cost += s->cost_usd > 0 ? s->cost_usd : 0;
+        g->tokens_input = figure_add(g->tokens_input, s->tokens_input);
+        g->tokens_output = figure_add(g->tokens_output, s->tokens_output);
+        g->tokens_cache_read = figure_add(g->tokens_cache_read, s->tokens_cache_read);
+        g->cost = cost_add(g->cost, s->cost_usd);
         note_time(g, s->start_time);
     }
     if (call && s->end_time != 0)

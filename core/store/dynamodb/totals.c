@@ -1,7 +1,10 @@
 #include "store/dynamodb/totals.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define COST_PARTS 1e12 /* of a dollar */
 
 const char *const dynamo_totals_tokens[TOKENS_KINDS] = {"tokens_input", "tokens_output",
                                                         "tokens_cache_read"};
@@ -68,6 +71,13 @@ static void count_model(struct totals *t, struct text model, int64_t spans)
     m->spans += spans;
 }
 
+/* The items hold the true sums, of any length; only one call's share has bounds. */
+static void add_clamped(int64_t *to, int64_t figure)
+{
+    if (__builtin_add_overflow(*to, figure, to))
+        *to = figure < 0 ? INT64_MIN : INT64_MAX;
+}
+
 static void count(struct totals *t, const struct stored_span *s, int sign)
 {
     const int64_t tokens[TOKENS_KINDS] = {s->tokens_input, s->tokens_output, s->tokens_cache_read};
@@ -79,8 +89,7 @@ static void count(struct totals *t, const struct stored_span *s, int sign)
         if (tokens[i] < 0)
             continue;
         t->told[i] = true;
-        if (__builtin_add_overflow(t->tokens[i], sign * tokens[i], &t->tokens[i]))
-            t->tokens[i] = INT64_MAX;
+        add_clamped(&t->tokens[i], sign * tokens[i]);
     }
     if (s->cost_usd >= 0)
         t->cost += sign * s->cost_usd;
@@ -125,13 +134,12 @@ void dynamo_totals_change(struct totals *t, const struct stored_span *before,
     note_firsts(t, after, arrived);
 }
 
-static void update_model_count(struct update *u, const struct model_count *m)
+/* map: the name of model_counts, zero: of the value 0; an expression may have 4 KB. */
+static void update_model_count(struct update *u, const struct model_count *m, const char *map,
+                               const char *zero)
 {
-    char map[16], name[16], zero[16], spans[16];
-    update_name(u, "model_counts", map);
+    char name[16], spans[16];
     update_name(u, m->name, name);
-    update_value(u, zero);
-    out_n(&u->values, 0);
     update_value(u, spans);
     out_n(&u->values, m->spans);
     out_format(&u->set, "%s%s.%s = if_not_exists(%s.%s, %s) + %s", u->set.buf.len > 0 ? ", " : "",
@@ -165,9 +173,17 @@ static void update_models(const struct totals *t, const struct trace_record *r, 
         replace_model_counts(t, u);
         return;
     }
-    while ((m = map_next(&t->models, &at, NULL, NULL)) != NULL)
-        if (m->spans != 0 && names++ < DYNAMO_MODELS_MAX)
-            update_model_count(u, m);
+    char map[16] = "", zero[16];
+    while ((m = map_next(&t->models, &at, NULL, NULL)) != NULL) {
+        if (m->spans == 0 || names++ >= DYNAMO_MODELS_MAX)
+            continue;
+        if (map[0] == '\0') {
+            update_name(u, "model_counts", map);
+            update_value(u, zero);
+            out_n(&u->values, 0);
+        }
+        update_model_count(u, m, map, zero);
+    }
 }
 
 /* The trace's first model: of the first span that has one, also when that span tells another. */
@@ -183,6 +199,12 @@ static void update_first_model(const struct totals *t, const struct trace_record
     update_set_s(u, "model_span", text_of(t->model_span));
 }
 
+/* DynamoDB adds only what fits 38 digits: tiny costs beside huge ones do not. */
+static double whole_digits(double cost)
+{
+    return round(cost * COST_PARTS) / COST_PARTS;
+}
+
 void dynamo_totals_update(const struct totals *t, const struct trace_record *r, struct update *u)
 {
     update_add_n(u, "span_count", t->spans);
@@ -190,7 +212,7 @@ void dynamo_totals_update(const struct totals *t, const struct trace_record *r, 
     update_add_n(u, "calls", t->calls);
     update_add_n(u, "errors", t->errors);
     update_add_n(u, "running", t->running);
-    update_add_double(u, "total_cost", t->cost);
+    update_add_double(u, "total_cost", whole_digits(t->cost));
     for (int i = 0; i < TOKENS_KINDS; i++)
         if (t->told[i])
             update_add_n(u, dynamo_totals_tokens[i], t->tokens[i]);
@@ -220,7 +242,7 @@ void dynamo_totals_replace(const struct totals *t, struct update *u)
     update_set_n(u, "calls", t->calls);
     update_set_n(u, "errors", t->errors);
     update_set_n(u, "running", t->running);
-    update_set_double(u, "total_cost", t->cost);
+    update_set_double(u, "total_cost", whole_digits(t->cost));
     for (int i = 0; i < TOKENS_KINDS; i++) {
         if (t->told[i])
             update_set_n(u, dynamo_totals_tokens[i], t->tokens[i]);

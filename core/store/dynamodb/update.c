@@ -76,6 +76,34 @@ void update_set_double(struct update *u, const char *name, double value)
     out_n_double(&u->values, value);
 }
 
+static void set_metadata(struct update *u, const json *metadata)
+{
+    struct out names;
+    size_t size = 0;
+    out_init(&names);
+    update_set(u, "metadata");
+    value_from_metadata(&u->values, metadata, &names, &size);
+    update_set(u, "metadata_json");
+    out_format(&u->values, "{\"L\":[%s]}", buf_str(&names.buf));
+    if (names.err != ERR_OK && u->values.err == ERR_OK)
+        u->values.err = names.err;
+    out_release(&names);
+}
+
+void update_set_documents(struct update *u, const struct documents *d)
+{
+    static const char *const names[] = {"input_data", "output_data"};
+    size_t size = 0;
+    if (d->values[0] != NULL)
+        set_metadata(u, d->values[0]);
+    for (size_t i = 0; i < 2; i++) {
+        if (d->values[i + 1] == NULL)
+            continue;
+        update_set(u, names[i]);
+        value_from_document(&u->values, d->values[i + 1], &size);
+    }
+}
+
 void update_add_n(struct update *u, const char *name, int64_t value)
 {
     char text[16];

@@ -295,6 +295,8 @@ static int result_of_span(const struct stored_write *w, const struct plan *p)
         return p->result;
     if (p->group == NULL || p->group->refused == ERR_OK)
         return ERR_OK;
+    if (p->group->refused == ERR_BAD)
+        return ERR_BAD;
     return w->op == STORED_COMPLETE_SPAN && p->create == NULL && p->group->foreign ? ERR_DENIED
                                                                                    : ERR_NOENT;
 }

@@ -32,7 +32,8 @@ struct group {
     struct stored_trace completed; /* what they tell together */
     size_t spans, creates;         /* plans in it, and those that create */
     bool fresh;                    /* made here, by this very call */
-    int refused;                   /* ERR_NOENT: none of its writes can be done */
+    unsigned level;                /* of cutting, as a plan's */
+    int refused;                   /* ERR_NOENT, ERR_BAD: none of its writes can be done */
     bool foreign;                  /* since the trace is another project's */
     char token[TOKEN_MAX];
     bool open;                  /* the token is in the trace */
@@ -53,6 +54,7 @@ struct plan {
     bool done;                    /* put, updated or refused */
     bool elsewhere;               /* it is there, in another trace of the project */
     bool known;                   /* `old` was read */
+    unsigned level;               /* of cutting: raised when DynamoDB refuses the item */
     struct stored_span told;      /* of the create, and of the completes over it */
     struct stored_span completed; /* of the completes alone */
     struct span_record old;
@@ -78,6 +80,9 @@ int group_open(struct round *r, struct group *g) WARN_UNUSED_RESULT;
 int group_close(struct round *r, struct group *g) WARN_UNUSED_RESULT;
 /* The call failed: says in the trace that its totals are in doubt. */
 void group_abandon(struct round *r, struct group *g);
+/* Cuts what is stored of the trace to the level's room. ERR_EXIST: it changed meanwhile. */
+int dynamo_trace_shrink(struct backend_session *s, const struct trace_record *record,
+                        unsigned level) WARN_UNUSED_RESULT;
 /* Reads a trace's item. ERR_NOENT: there is none. */
 int dynamo_trace_get(struct backend_session *s, struct text trace_id, const char *own,
                      struct trace_record *out) WARN_UNUSED_RESULT;

@@ -123,7 +123,7 @@ void dynamo_span_overlay(struct stored_span *into, const struct stored_span *fro
 
 static void print_item(struct round *r, struct out *o, const struct plan *p)
 {
-    item_put_span(o, r->s->b, &p->told, p->group->token, r->arrived + (p - r->plans));
+    item_put_span(o, r->s->b, &p->told, p->group->token, r->arrived + (p - r->plans), p->level);
 }
 
 /* A new span is stored. */
@@ -133,8 +133,20 @@ static void was_put(struct round *r, struct plan *p)
     p->done = true;
 }
 
-/* Puts it unless it is there: p->known then, with what is. */
-int dynamo_span_put(struct round *r, struct plan *p)
+/* The item was refused as invalid: false when it is not for its size, since it was cut to the
+ * utmost. */
+static bool cut_more(struct plan *p)
+{
+    if (p->level + 1 < CUT_LEVELS) {
+        p->level++;
+        return true;
+    }
+    p->result = ERR_BAD;
+    p->done = true;
+    return false;
+}
+
+static int put_once(struct round *r, struct plan *p)
 {
     struct out *o = &r->s->body;
     out_clear(o);
@@ -144,12 +156,17 @@ int dynamo_span_put(struct round *r, struct plan *p)
                r->s->b->spans_table);
     print_item(r, o, p);
     out_text(o, "}}");
-    int err = dynamo_call(r->s, "PutItem", NULL);
-    if (err == ERR_BAD) { /* nothing that a repetition would change */
-        p->result = ERR_BAD;
-        p->done = true;
+    return dynamo_call(r->s, "PutItem", NULL);
+}
+
+/* Puts it unless it is there: p->known then, with what is. */
+int dynamo_span_put(struct round *r, struct plan *p)
+{
+    int err = put_once(r, p);
+    while (err == ERR_BAD && cut_more(p))
+        err = put_once(r, p);
+    if (err == ERR_BAD)
         return ERR_OK;
-    }
     if (err == ERR_EXIST) {
         err = dynamo_spans_read(r, &p, 1);
         if (err != ERR_OK)
@@ -262,37 +279,60 @@ int dynamo_spans_put_blind(struct round *r, struct plan **plans, size_t count)
     return err;
 }
 
-static void update_documents(struct update *u, const struct plan *p)
+/* The span as it is stored, with its content. ERR_NOENT: it is gone. */
+static int read_whole(struct round *r, const struct plan *p, struct span_record *out)
+{
+    struct backend_session *s = r->s;
+    json *answer = NULL;
+    out_clear(&s->body);
+    out_format(&s->body, "{\"TableName\":\"%s\",\"ConsistentRead\":true,\"Key\":{\"span_id\":",
+               s->b->spans_table);
+    out_s(&s->body, p->span_id);
+    out_text(&s->body, "}}");
+    int err = dynamo_call(s, "GetItem", &answer);
+    const json *item = json_get(answer, "Item");
+    if (err == ERR_NOENT)
+        err = ERR_IO; /* the table is gone */
+    else if (err == ERR_OK)
+        err = item == NULL ? ERR_NOENT : dynamo_span_record_read(out, item, true);
+    json_free(answer);
+    return err;
+}
+
+static void set_documents(struct update *u, const struct stored_span *c, size_t taken,
+                          unsigned level)
+{
+    struct documents d;
+    documents_init(&d, c->metadata, c->input_data, c->output_data);
+    documents_fit(&d, c->error, taken, level);
+    if (d.text != NULL)
+        update_set_s(u, "error", text_of(d.text));
+    update_set_documents(u, &d);
+    if (d.values[1] != NULL)
+        update_set_n(u, "input_bytes", (int64_t)(d.sizes[0] + d.sizes[1]));
+    documents_release(&d);
+}
+
+/* By estimate beside what is stored; from level 1 on all of it is made to fit anew. */
+static int update_documents(struct round *r, struct update *u, const struct plan *p)
 {
     const struct stored_span *c = &p->completed;
-    struct documents d;
-    struct out names;
-    size_t size = 0;
-    char *error = dynamo_text_fit(c->error, STORED_CONTENT_MAX);
-    documents_init(&d, c->metadata, c->input_data, c->output_data);
-    documents_fit(&d, (size_t)(p->old.input_bytes > 0 ? p->old.input_bytes : 0) +
-                          (error != NULL ? strlen(error) : 0));
-    if (error != NULL)
-        update_set_s(u, "error", text_of(error));
-    if (d.values[0] != NULL) {
-        out_init(&names);
-        update_set(u, "metadata");
-        value_from_metadata(&u->values, d.values[0], &names, &size);
-        update_set(u, "metadata_json");
-        out_format(&u->values, "{\"L\":[%s]}", buf_str(&names.buf));
-        out_release(&names);
+    if (p->level == 0) {
+        size_t taken = (size_t)(p->old.input_bytes > 0 ? p->old.input_bytes : 0);
+        set_documents(u, c, c->input_data.at != NULL ? 0 : taken, 0);
+        return ERR_OK;
     }
-    if (d.values[1] != NULL) {
-        update_set(u, "input_data");
-        value_from_document(&u->values, d.values[1], &size);
-        update_set_n(u, "input_bytes", (int64_t)(d.sizes[0] + d.sizes[1]));
+    struct span_record whole = {.memory = NULL};
+    int err = read_whole(r, p, &whole);
+    if (err == ERR_NOENT || (err == ERR_OK && whole.rev != p->old.rev))
+        err = ERR_EXIST; /* changed since it was read */
+    if (err == ERR_OK) {
+        struct stored_span after = whole.span;
+        dynamo_span_overlay(&after, c);
+        set_documents(u, &after, 0, p->level);
     }
-    if (d.values[2] != NULL) {
-        update_set(u, "output_data");
-        value_from_document(&u->values, d.values[2], &size);
-    }
-    documents_release(&d);
-    free(error);
+    dynamo_span_record_release(&whole);
+    return err;
 }
 
 static void update_figures(struct update *u, const struct plan *p)
@@ -340,12 +380,13 @@ static int update_once(struct round *r, struct plan *p)
 {
     struct update u;
     update_init(&u);
-    update_documents(&u, p);
+    int err = update_documents(r, &u, p);
     update_figures(&u, p);
     update_set_n(&u, "rev", p->old.rev + 1);
     update_set_s(&u, "by", text_of(p->group->token));
     where_unchanged(&u, p);
-    int err = update_send(r->s, &u, r->s->b->spans_table, "span_id", p->span_id, "NONE", NULL);
+    if (err == ERR_OK)
+        err = update_send(r->s, &u, r->s->b->spans_table, "span_id", p->span_id, "NONE", NULL);
     update_release(&u);
     return err;
 }
@@ -386,13 +427,10 @@ int dynamo_span_update(struct round *r, struct plan *p)
         int err = update_once(r, p);
         if (err == ERR_OK)
             was_updated(p, &p->old.span);
-        if (err == ERR_BAD) {
-            p->result = ERR_BAD;
-            p->done = true;
-            return ERR_OK;
-        }
+        if (err == ERR_BAD && cut_more(p))
+            continue;
         if (err != ERR_EXIST)
-            return err;
+            return err == ERR_BAD ? ERR_OK : err;
         struct span_record before = p->old;
         p->known = false;
         err = dynamo_spans_read(r, &p, 1);

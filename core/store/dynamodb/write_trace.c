@@ -75,8 +75,7 @@ static struct stored_trace whole_trace(const struct group *g)
     return t;
 }
 
-/* ERR_EXIST: it is there. */
-static int put_trace(struct round *r, struct group *g)
+static int put_trace_once(struct round *r, struct group *g)
 {
     struct out *o = &r->s->body;
     struct stored_trace t = whole_trace(g);
@@ -86,9 +85,25 @@ static int put_trace(struct round *r, struct group *g)
                "\"Item\":{",
                r->s->b->traces_table);
     t.project_id = g->project_id;
-    item_put_trace(o, r->s->b, &t, g->spans > 0 ? g->token : NULL);
+    item_put_trace(o, r->s->b, &t, g->spans > 0 ? g->token : NULL, g->level);
     out_text(o, "}}");
     return dynamo_call(r->s, "PutItem", NULL);
+}
+
+/* The item was refused as invalid: false when it is not for its size, since it was cut to the
+ * utmost. */
+static bool cut_more(struct group *g)
+{
+    return ++g->level < CUT_LEVELS;
+}
+
+/* ERR_EXIST: it is there. */
+static int put_trace(struct round *r, struct group *g)
+{
+    int err = put_trace_once(r, g);
+    while (err == ERR_BAD && cut_more(g))
+        err = put_trace_once(r, g);
+    return err;
 }
 
 static int create_trace(struct round *r, struct group *g)
@@ -111,8 +126,54 @@ static int create_trace(struct round *r, struct group *g)
     return err;
 }
 
-/* Puts the token in. ERR_EXIST: the trace is not there, or another project's. */
-static int put_token(struct round *r, struct group *g)
+static const struct text none = {NULL, 0};
+
+static void set_documents(struct update *u, struct text metadata, struct text output, size_t taken,
+                          unsigned level)
+{
+    struct documents d;
+    documents_init(&d, metadata, none, none);
+    documents_fit(&d, output, taken, level);
+    if (d.text != NULL)
+        update_set_s(u, "output", text_of(d.text));
+    update_set_documents(u, &d);
+    documents_release(&d);
+}
+
+static void where_unchanged(struct update *u, const struct trace_record *record)
+{
+    if (record->rev > 0)
+        update_where_n(u, "# = $", "rev", record->rev);
+    else
+        update_where(u, "attribute_not_exists(#)", "rev", NULL);
+}
+
+int dynamo_trace_shrink(struct backend_session *s, const struct trace_record *record,
+                        unsigned level)
+{
+    struct update u;
+    update_init(&u);
+    set_documents(&u, record->trace.metadata, record->trace.output, 0, level);
+    update_set_n(&u, "rev", record->rev + 1);
+    where_unchanged(&u, record);
+    update_where_text(&u, "# = $", "project_id", record->trace.project_id);
+    int err =
+        update_send(s, &u, s->b->traces_table, "trace_id", record->trace.trace_id, "NONE", NULL);
+    update_release(&u);
+    return err;
+}
+
+/* What is stored already leaves no room for a token or totals. */
+static int make_room(struct round *r, struct group *g)
+{
+    int err = look(r, g);
+    if (err != ERR_OK || g->refused != ERR_OK)
+        return err;
+    err = dynamo_trace_shrink(r->s, &g->record, g->level);
+    return err == ERR_EXIST ? ERR_OK : err; /* another try tells */
+}
+
+static int put_token_once(struct round *r, struct group *g)
 {
     struct update u;
     json *item = NULL;
@@ -132,6 +193,18 @@ static int put_token(struct round *r, struct group *g)
     return err;
 }
 
+/* Puts the token in. ERR_EXIST: the trace is not there, or another project's. */
+static int put_token(struct round *r, struct group *g)
+{
+    int err = put_token_once(r, g);
+    while (err == ERR_BAD && cut_more(g)) {
+        err = make_room(r, g);
+        if (err == ERR_OK && g->refused == ERR_OK)
+            err = put_token_once(r, g);
+    }
+    return err;
+}
+
 /* Waits until no other server's batch can be on its way to the trace's spans. */
 static int wait_for_blind(struct round *r, struct group *g)
 {
@@ -146,7 +219,7 @@ static int wait_for_blind(struct round *r, struct group *g)
     return err;
 }
 
-int group_open(struct round *r, struct group *g)
+static int open_trace(struct round *r, struct group *g)
 {
     int err = ERR_OK;
     if (g->create != NULL)
@@ -163,40 +236,45 @@ int group_open(struct round *r, struct group *g)
     return err == ERR_OK ? wait_for_blind(r, g) : err;
 }
 
-static void update_documents(struct update *u, const struct stored_trace *c,
-                             const struct stored_trace *stored)
+/* Refused as invalid: only this group's writes, and for good. */
+static int refuse_invalid(struct group *g, int err)
 {
-    struct documents d;
-    const struct text none = {NULL, 0};
-    struct out o;
-    char *output = c->output.len > 0
-                       ? dynamo_text_fit(c->output, c->metadata.at != NULL ? c->metadata.len
-                                                                           : stored->metadata.len)
-                       : NULL;
-    documents_init(&d, c->metadata, none, none);
-    documents_fit(&d, output != NULL ? strlen(output) : stored->output.len);
-    if (output != NULL)
-        update_set_s(u, "output", text_of(output));
-    if (d.values[0] != NULL) {
-        size_t size = 0;
-        out_init(&o);
-        update_set(u, "metadata");
-        value_from_metadata(&u->values, d.values[0], &o, &size);
-        update_set(u, "metadata_json");
-        out_format(&u->values, "{\"L\":[%s]}", buf_str(&o.buf));
-        out_release(&o);
+    if (err != ERR_BAD)
+        return err;
+    g->refused = ERR_BAD;
+    return ERR_OK;
+}
+
+int group_open(struct round *r, struct group *g)
+{
+    return refuse_invalid(g, open_trace(r, g));
+}
+
+/* By estimate beside what is stored; from level 1 on all of it is made to fit anew. */
+static void update_documents(struct group *g, struct update *u)
+{
+    const struct stored_trace *stored = &g->record.trace;
+    const struct stored_trace *c = &g->completed;
+    struct text metadata = c->metadata;
+    struct text output = c->output.len > 0 ? c->output : none;
+    size_t taken = (metadata.at != NULL ? 0 : stored->metadata.len) +
+                   (output.at != NULL ? 0 : stored->output.len);
+    if (g->level > 0) {
+        taken = 0;
+        metadata = metadata.at != NULL ? metadata : stored->metadata;
+        output = output.at != NULL ? output : stored->output;
+        where_unchanged(u, &g->record);
     }
-    documents_release(&d);
-    free(output);
+    set_documents(u, metadata, output, taken, g->level);
 }
 
 /* What completing the trace changes in it. */
-static void update_completed(const struct group *g, struct update *u)
+static void update_completed(struct group *g, struct update *u)
 {
     const struct stored_trace *stored = &g->record.trace;
     const struct stored_trace *c = &g->completed;
     char text[CLOCK_ISO_MAX];
-    update_documents(u, c, stored);
+    update_documents(g, u);
     if (c->end_time == 0 || stored->end_time != 0)
         return;
     update_set_s(u, "end_time", text_of(clock_iso(c->end_time, text)));
@@ -222,6 +300,8 @@ static int close_once(struct round *r, struct group *g, bool complete, json **it
     update_add_n(&u, "rev", 1);
     if (complete)
         update_completed(g, &u);
+    else if (g->level > 0)
+        update_documents(g, &u);
     int err = g->totals.err != ERR_OK ? g->totals.err
                                       : update_send(r->s, &u, r->s->b->traces_table, "trace_id",
                                                     g->trace_id, "ALL_NEW", item);
@@ -317,7 +397,7 @@ static int after_loss(struct round *r, struct group *g)
     return count_again(r, g);
 }
 
-int group_close(struct round *r, struct group *g)
+static int close_trace(struct round *r, struct group *g)
 {
     bool complete = ends(g) && !g->fresh;
     int err = ERR_OK;
@@ -338,7 +418,7 @@ int group_close(struct round *r, struct group *g)
         if (err == ERR_OK)
             err = after_close(r, g, item);
         json_free(item);
-        if (err != ERR_EXIST)
+        if (err != ERR_EXIST && (err != ERR_BAD || !cut_more(g)))
             return err;
         err = look(r, g);
         if (err == ERR_OK && g->refused == ERR_OK && g->open && !g->record.own) {
@@ -349,6 +429,14 @@ int group_close(struct round *r, struct group *g)
             return err;
     }
     return session_fail(r->s, ERR_BUSY, "a trace is written by too many at once");
+}
+
+int group_close(struct round *r, struct group *g)
+{
+    int err = close_trace(r, g);
+    if (err == ERR_BAD)
+        group_abandon(r, g);
+    return refuse_invalid(g, err);
 }
 
 void group_abandon(struct round *r, struct group *g)
