@@ -52,4 +52,7 @@ void events_prepare(struct request *r);
 /* Tells subscribers what a write that was done changed. */
 void api_tell(const struct request *r, const struct stored_write *write);
 
+/* Of a write whose result is ERR_BAD: no repetition changes it. */
+#define REFUSED_INVALID "The store cannot hold what was sent; sending it again changes nothing"
+
 #endif

@@ -5,6 +5,8 @@
 #include "service/internal.h"
 #include "service/print.h"
 
+#define HEALTH_NS NS_PER_SEC
+
 static int stop_at_once(void *user, const struct stored_trace *trace)
 {
     (void)user;
@@ -20,9 +22,23 @@ static bool can_read(const struct request *r, struct backend_session *session)
     return err == ERR_OK || err == ERR_NOENT;
 }
 
+/* Whoever asks, as often as they like: the store, which may cost by the request, is looked at about
+ * once a second. */
+static bool is_healthy(const struct request *r, struct backend_session *session)
+{
+    struct service *s = (struct service *)r->service;
+    const int64_t now = clock_boot_ns();
+    if (now < atomic_load(&s->health_until))
+        return atomic_load(&s->healthy);
+    const bool healthy = can_read(r, session);
+    atomic_store(&s->healthy, healthy);
+    atomic_store(&s->health_until, clock_boot_ns() + HEALTH_NS);
+    return healthy;
+}
+
 void api_health(struct request *r, struct backend_session *session)
 {
-    const bool healthy = can_read(r, session);
+    const bool healthy = is_healthy(r, session);
     struct buf *out = &r->answer;
     int err = buf_printf(out,
                          "{\"status\":\"%s\",\"service\":\"LLM Tracer\",\"version\":\"%s\","

@@ -115,6 +115,8 @@ void api_written(struct request *r, struct backend_session *session)
         api_finish(r, print_written(&r->answer, write));
     } else if (write->result == ERR_NOENT || write->result == ERR_DENIED) {
         request_fail(r, write->result == ERR_DENIED ? 403 : 404, "%s", detail(write));
+    } else if (write->result == ERR_BAD) {
+        request_fail(r, 422, REFUSED_INVALID);
     } else {
         request_fail_store(r, write->result, session);
     }

@@ -136,7 +136,7 @@ static const char *refusal(const struct stored_write *write)
         return "the span belongs to a trace of another project";
     if (write->result == ERR_NOENT)
         return write->op == STORED_COMPLETE_SPAN ? "Span not found" : "Trace not found";
-    return err_str(write->result);
+    return write->result == ERR_BAD ? REFUSED_INVALID : err_str(write->result);
 }
 
 static int print_rejected(struct buf *out, bool *first, uint32_t line, struct text detail)

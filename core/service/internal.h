@@ -33,6 +33,8 @@ struct service {
     atomic_bool stopping;       /* what is new is refused */
     atomic_size_t body_bytes;   /* held by all requests together */
     atomic_size_t answer_bytes; /* of answers that are not sent yet */
+    atomic_llong health_until;  /* boot ns: what the last look at the store told is told */
+    atomic_bool healthy;        /* until then */
     atomic_size_t running;      /* requests between their first line and their end */
 };
 

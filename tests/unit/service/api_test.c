@@ -189,7 +189,8 @@ static void test_what_the_store_refuses(void **state)
     static const struct {
         int error, result, status;
     } cases[] = {{ERR_OK, ERR_NOENT, 404}, {ERR_OK, ERR_DENIED, 403}, {ERR_FULL, ERR_OK, 507},
-                 {ERR_BUSY, ERR_OK, 503},  {ERR_IO, ERR_OK, 503},     {ERR_OK, ERR_FULL, 507}};
+                 {ERR_BUSY, ERR_OK, 503},  {ERR_IO, ERR_OK, 503},     {ERR_OK, ERR_FULL, 507},
+                 {ERR_OK, ERR_BAD, 422}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fake_clear();
@@ -422,7 +423,14 @@ static void test_health(void **state)
                       "\"events\"],\"storage\":\"sqlite\",\"timestamp\":\"20");
     assert_said(said, "\"auth\":true,\"read_only\":false}");
     assert_true(route_of("GET", "/health")->open);
+    /* The store is looked at once a second, whoever asks. */
+    const size_t reads = fake.reads;
+    for (size_t i = 0; i < 100; i++)
+        call("GET", "/health", NULL, NULL);
+    assert_int_equal(request.status, 200);
+    assert_true(fake.reads - reads < 50);
     fake.error = ERR_IO;
+    fake_service.health_until = 0;
     said = call("GET", "/health", NULL, NULL);
     assert_int_equal(request.status, 503);
     assert_said(said, "\"status\":\"unhealthy\"");

@@ -96,6 +96,16 @@ static void test_a_wrong_line_rejects_itself(void **state)
     assert_int_equal(told, 2);
 }
 
+static void test_what_the_store_cannot_hold(void **state)
+{
+    (void)state;
+    fake.results[0] = ERR_BAD;
+    const char *said = ingest(TRACE("t") "\n" END_TRACE("u"));
+    assert_string_equal(said, "{\"accepted\":1,\"rejected\":[{\"line\":1,\"detail\":\"The store "
+                              "cannot hold what was sent; sending it again changes nothing\"}]}");
+    assert_int_equal(request.status, 200);
+}
+
 static void test_nothing_for_the_store(void **state)
 {
     (void)state;
@@ -161,6 +171,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_in_order, begin, end),
         cmocka_unit_test_setup_teardown(test_a_wrong_line_rejects_itself, begin, end),
+        cmocka_unit_test_setup_teardown(test_what_the_store_cannot_hold, begin, end),
         cmocka_unit_test_setup_teardown(test_nothing_for_the_store, begin, end),
         cmocka_unit_test_setup_teardown(test_a_line_keeps_nothing_of_the_one_before, begin, end),
         cmocka_unit_test_setup_teardown(test_many, begin, end),
