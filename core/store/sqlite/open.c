@@ -85,13 +85,17 @@ static int check_pages(struct backend_session *s)
 
 static int set_up(struct backend_session *s, int64_t version)
 {
+    int err = version == sql_schema_version ? sql_check_schema(s) : ERR_OK;
     /* page_size and auto_vacuum count only while the file is empty. */
-    int err = sql_exec(s, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;"
+    if (err == ERR_OK)
+        err = sql_exec(s, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;"
                           "PRAGMA journal_mode = WAL");
     if (err == ERR_OK && version < sql_schema_version) {
         err = sql_exec(s, "BEGIN IMMEDIATE");
         if (err == ERR_OK)
             err = sql_migrate(s, (int)version);
+        if (err == ERR_OK)
+            err = sql_check_schema(s);
         if (err == ERR_OK)
             return sql_exec(s, "COMMIT");
         (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);

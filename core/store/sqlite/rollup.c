@@ -74,19 +74,32 @@ static void note_time(struct rollup_figures *f, int64_t time)
         f->last_time = time;
 }
 
+/* Both ways: a change may take away. */
+static int64_t sum_of(int64_t a, int64_t b)
+{
+    const int64_t sum = a + b; /* neither is larger than FIGURE_MAX */
+    return sum > FIGURE_MAX ? FIGURE_MAX : sum < -FIGURE_MAX ? -FIGURE_MAX : sum;
+}
+
+static double cost_of(double a, double b)
+{
+    const double sum = a + b;
+    return sum > COST_SUM_MAX ? COST_SUM_MAX : sum < -COST_SUM_MAX ? -COST_SUM_MAX : sum;
+}
+
 void rollup_add(struct rollup_figures *to, const struct rollup_figures *f)
 {
     to->traces += f->traces;
     to->spans += f->spans;
     to->calls += f->calls;
     to->errors += f->errors;
-    to->tokens_input += f->tokens_input;
-    to->tokens_output += f->tokens_output;
-    to->tokens_cache_read += f->tokens_cache_read;
+    to->tokens_input = sum_of(to->tokens_input, f->tokens_input);
+    to->tokens_output = sum_of(to->tokens_output, f->tokens_output);
+    to->tokens_cache_read = sum_of(to->tokens_cache_read, f->tokens_cache_read);
     to->told_input += f->told_input;
     to->told_output += f->told_output;
     to->told_cache_read += f->told_cache_read;
-    to->cost += f->cost;
+    to->cost = cost_of(to->cost, f->cost);
     if (f->first_time != 0) {
         note_time(to, f->first_time);
         note_time(to, f->last_time);
@@ -116,7 +129,7 @@ static void add_figure(int64_t *sum, int64_t *told, int64_t value, int by)
 {
     if (value < 0)
         return;
-    *sum += by * value;
+    *sum = sum_of(*sum, by * figure_limit(value));
     *told += by;
 }
 
@@ -147,7 +160,7 @@ static int add_span(struct batch *b, struct rollup_cell *cell, const struct stor
     add_figure(&f->tokens_output, &f->told_output, span->tokens_output, by);
     add_figure(&f->tokens_cache_read, &f->told_cache_read, span->tokens_cache_read, by);
     if (span->cost_usd >= 0)
-        f->cost += by * span->cost_usd;
+        f->cost = cost_of(f->cost, by * cost_add(span->cost_usd, -1));
     if (by > 0 && cell->kind == ROLLUP_MODEL)
         note_time(f, span->start_time);
     if (call && span->end_time != 0)
@@ -195,6 +208,8 @@ void rollup_read_figures(sqlite3_stmt *st, int column, struct rollup_figures *f)
                           &f->last_time};
     for (int i = 0; i < 12; i++)
         *figures[i] = sqlite3_column_int64(st, column + i);
+    for (int i = 4; i < 7; i++)
+        *figures[i] = *figures[i] < 0 ? 0 : figure_limit(*figures[i]);
     f->cost = sqlite3_column_double(st, column + 12);
 }
 

@@ -1,5 +1,7 @@
 /* The tables, and every statement that is run on them. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "store/sqlite/sqlite.h"
 
@@ -56,6 +58,10 @@ static const char *const migrations[] = {
     " told_cache_read INTEGER NOT NULL, first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,"
     " cost REAL NOT NULL, latency BLOB, ttft BLOB, PRIMARY KEY(project, kind, hour, key, user))"
     " WITHOUT ROWID;",
+
+    /* The latest sessions and users are told without reading all of them. */
+    "CREATE INDEX rollup_latest ON rollup(project, kind, last_time);"
+    "CREATE INDEX rollup_key ON rollup(project, kind, key);",
 };
 
 const int sql_schema_version = (int)(sizeof(migrations) / sizeof(migrations[0]));
@@ -71,6 +77,49 @@ int sql_migrate(struct backend_session *s, int version)
         if (err == ERR_OK)
             err = sql_exec(s, pragmas);
     }
+    return err;
+}
+
+/* What of ours is not there as we make it, or NULL: new memory. */
+static int find_difference(struct backend_session *s, sqlite3 *made, char **name)
+{
+    sqlite3_stmt *ours = NULL;
+    sqlite3_stmt *theirs = NULL;
+    int err = ERR_OK;
+    if (sqlite3_prepare_v2(made, "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL", -1,
+                           &ours, NULL) != SQLITE_OK)
+        return ERR_NOMEM;
+    if (sqlite3_prepare_v2(s->db, "SELECT 1 FROM main.sqlite_schema WHERE name = ?1 AND sql = ?2",
+                           -1, &theirs, NULL) != SQLITE_OK)
+        err = sql_failed(s, "read its tables");
+    while (err == ERR_OK && *name == NULL && sqlite3_step(ours) == SQLITE_ROW) {
+        sql_bind(theirs, "tt", sql_column_text(ours, 0), sql_column_text(ours, 1));
+        err = sql_step(s, theirs);
+        if (err == 0)
+            *name = strdup((const char *)sqlite3_column_text(ours, 0));
+        err = err < 0 ? err : ERR_OK;
+        sqlite3_reset(theirs);
+    }
+    sqlite3_finalize(ours);
+    sqlite3_finalize(theirs);
+    return err;
+}
+
+int sql_check_schema(struct backend_session *s)
+{
+    sqlite3 *made = NULL;
+    char *name = NULL;
+    int code = sqlite3_open(":memory:", &made);
+    for (int v = 0; v < sql_schema_version && code == SQLITE_OK; v++)
+        code = sqlite3_exec(made, migrations[v], NULL, NULL, NULL);
+    int err = code == SQLITE_OK ? find_difference(s, made, &name) : ERR_NOMEM;
+    (void)sqlite3_close(made);
+    if (err == ERR_OK && name != NULL)
+        err = sql_error(s, ERR_CORRUPT,
+                        "%s does not hold together: \"%s\" is not as format %d has it. It was left "
+                        "as it is; move it away to begin anew, or put a copy of it in its place",
+                        s->b->path, name, sql_schema_version);
+    free(name);
     return err;
 }
 
@@ -230,6 +279,13 @@ const char *const sql_text[SQL_COUNT] = {
                           " AND key = ?4 AND user = ?5",
     [SQL_ROLLUP_RANGE] = "SELECT hour, key, user, " ROLLUP_COLUMNS " FROM rollup"
                          " WHERE project = ?1 AND kind = ?2 AND hour >= ?3 AND hour < ?4",
+    [SQL_ROLLUP_LATEST] = "SELECT key, user FROM rollup INDEXED BY rollup_latest"
+                          " WHERE project = ?1 AND kind = ?2 AND last_time >= ?3 AND hour >= ?4"
+                          " AND hour < ?5 ORDER BY last_time DESC",
+    [SQL_ROLLUP_OF_KEY] =
+        "SELECT hour, key, user, " ROLLUP_COLUMNS " FROM rollup INDEXED BY rollup_key"
+        " WHERE project = ?1 AND kind = ?2 AND key = ?3 AND hour >= ?4"
+        " AND hour < ?5",
     [SQL_ROLLUP_EVERYONE] = "SELECT hour, key, user, " ROLLUP_COLUMNS " FROM rollup"
                             " WHERE ?1 IS NULL AND kind = ?2 AND hour >= ?3 AND hour < ?4",
 };

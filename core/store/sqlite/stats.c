@@ -187,6 +187,69 @@ static int read_kind(struct grouping *all, enum rollup_kind kind, bool by_key)
     return err;
 }
 
+/* Of a session or user that is told: sums and histograms at once. */
+static int read_key(struct grouping *all, enum rollup_kind kind, struct group *g, int64_t from,
+                    int64_t to)
+{
+    int err;
+    sqlite3_stmt *st = sql_use(all->s, SQL_ROLLUP_OF_KEY, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "titii", all->q->project_id, (int64_t)kind, g->key, from, to);
+    while ((err = sql_step(all->s, st)) == 1) {
+        all->sampling = false;
+        err = add_row(all, st, true);
+        all->sampling = true;
+        if (err == ERR_OK)
+            err = add_row(all, st, true);
+        if (err != ERR_OK)
+            break;
+    }
+    sqlite3_reset(st);
+    return err;
+}
+
+/* The groups of the latest rows, at most `limit`. */
+static int find_latest(struct grouping *all, enum rollup_kind kind, int64_t from, int64_t to,
+                       size_t limit)
+{
+    int err;
+    const struct stored_stats *q = all->q;
+    sqlite3_stmt *st = sql_use(all->s, SQL_ROLLUP_LATEST, &err);
+    if (st == NULL)
+        return err;
+    sql_bind(st, "tiiii", q->project_id, (int64_t)kind,
+             from <= 0 ? INT64_MIN : from * ROLLUP_HOUR_NS, from, to);
+    while (all->count < limit && (err = sql_step(all->s, st)) == 1) {
+        struct group *g;
+        if (kind == ROLLUP_SESSION && q->user_id.at != NULL &&
+            !text_same(sql_column_text(st, 1), q->user_id))
+            continue;
+        err = find_group(all, sql_column_text(st, 0), 0, &g);
+        if (err != ERR_OK)
+            break;
+        g->told = true;
+    }
+    sqlite3_reset(st);
+    return err < 0 ? err : ERR_OK;
+}
+
+/* Sessions or users of one project: the latest by an index, then what they have. */
+static int read_latest(struct grouping *all, enum rollup_kind kind, size_t limit)
+{
+    const struct stored_stats *q = all->q;
+    int64_t from = q->from == 0 ? INT64_MIN : rollup_hour(q->from);
+    int64_t to = q->to == 0 ? INT64_MAX : rollup_hour(q->to - 1) + 1;
+    int err = sql_exec(all->s, "BEGIN"); /* both look at the same */
+    if (err == ERR_OK)
+        err = find_latest(all, kind, from, to, limit);
+    for (size_t i = 0; i < all->count && err == ERR_OK; i++)
+        err = read_key(all, kind, all->groups[i], from, to);
+    if (!sqlite3_get_autocommit(all->s->db))
+        (void)sqlite3_exec(all->s->db, "COMMIT", NULL, NULL, NULL);
+    return err;
+}
+
 /* What is written between the two times is in the second one only: a group that is new then is not
  * told, and histograms may have some more than the sums. */
 static int read_all(struct grouping *all)
@@ -253,20 +316,30 @@ static int tell(struct grouping *all, const struct group *g, stored_group_fn *ea
     return each(user, &out);
 }
 
+/* All, and then the histograms of those that are told. */
+static int read_twice(struct grouping *all, size_t limit)
+{
+    int err = read_all(all);
+    if (err == ERR_OK && all->count > 1)
+        qsort(all->groups, all->count, sizeof(struct group *), by_time);
+    for (size_t i = 0; i < all->count && i < limit; i++)
+        all->groups[i]->told = true;
+    all->sampling = true;
+    return err == ERR_OK ? read_all(all) : err;
+}
+
 int sqlite_stats(struct backend_session *s, const struct stored_stats *q, stored_group_fn *each,
                  void *user)
 {
     struct grouping all = {.s = s, .q = q};
     size_t limit = q->limit < 1 ? 1 : q->limit > GROUPS_MAX ? GROUPS_MAX : q->limit;
     map_init(&all.map);
-    int err = read_all(&all);
+    int err = (q->group_by & (GROUP_USER | GROUP_SESSION)) != 0 && q->project_id.at != NULL
+                  ? read_latest(
+                        &all, (q->group_by & GROUP_USER) != 0 ? ROLLUP_USER : ROLLUP_SESSION, limit)
+                  : read_twice(&all, limit);
     if (err == ERR_OK && all.count > 1)
         qsort(all.groups, all.count, sizeof(struct group *), by_time);
-    for (size_t i = 0; i < all.count && i < limit; i++)
-        all.groups[i]->told = true;
-    all.sampling = true;
-    if (err == ERR_OK)
-        err = read_all(&all);
     for (size_t i = 0; i < limit && i < all.count && err == ERR_OK; i++)
         if (all.groups[i]->told)
             err = tell(&all, all.groups[i], each, user);

@@ -8,7 +8,9 @@ static void add_figure(int64_t *total, int64_t before, int64_t now)
 {
     if (now < 0)
         return;
-    *total = (*total < 0 ? 0 : *total) + now - (before < 0 ? 0 : before);
+    now = figure_limit(now) - (before < 0 ? 0 : figure_limit(before));
+    *total = (*total < 0 ? 0 : figure_limit(*total)) + now;
+    *total = *total < 0 ? 0 : figure_limit(*total);
 }
 
 static bool is_call(const struct stored_span *s)
@@ -54,8 +56,9 @@ static int touch(struct batch *b, struct touched_trace *t, const struct stored_s
     add_figure(&t->now.tokens_cache_read, before == NULL ? -1 : before->tokens_cache_read,
                now->tokens_cache_read);
     if (now->cost_usd >= 0)
-        t->now.total_cost +=
-            now->cost_usd - (before == NULL || before->cost_usd < 0 ? 0 : before->cost_usd);
+        t->now.total_cost = cost_add(t->now.total_cost, now->cost_usd);
+    if (now->cost_usd >= 0 && before != NULL && before->cost_usd >= 0)
+        t->now.total_cost -= cost_add(before->cost_usd, -1);
     if (t->now.total_cost < 0) /* of rounding */
         t->now.total_cost = 0;
     if (now->error.at != NULL && !failed_before) {

@@ -126,6 +126,29 @@ static void test_damaged(void **state)
     expect_refused(*state, ERR_CORRUPT, "damaged");
 }
 
+/* Tables that are not those of the version that the file says it has. */
+static void test_other_tables(void **state)
+{
+    static const char *const changes[] = {"ALTER TABLE span RENAME COLUMN failed TO failure",
+                                          "DROP INDEX span_trace", "DROP TABLE again"};
+    for (size_t i = 0; i < 3; i++) {
+        char dir[300];
+        char said[600];
+        snprintf(dir, sizeof(dir), "%s/%zu", (char *)*state, i);
+        assert_int_equal(open_err(dir, said, sizeof(said)), ERR_OK);
+        run_sql(dir, "service.db", changes[i]);
+        expect_refused(dir, ERR_CORRUPT, "does not hold together");
+    }
+    char dir[300];
+    char said[600];
+    snprintf(dir, sizeof(dir), "%s/older", (char *)*state);
+    assert_int_equal(open_err(dir, said, sizeof(said)), ERR_OK);
+    run_sql(dir, "service.db",
+            "DROP INDEX rollup_key; DROP INDEX rollup_latest; PRAGMA user_version = 1;"
+            "ALTER TABLE span ADD COLUMN more");
+    assert_int_equal(open_err(dir, said, sizeof(said)), ERR_CORRUPT);
+}
+
 /* A second server is told, and the first goes on. */
 static void test_in_use(void **state)
 {
@@ -217,7 +240,7 @@ static int64_t version_of(const char *dir)
 
 static void test_version_1(void **state)
 {
-    assert_int_equal(sql_schema_version, 1); /* a new one: add its fixture and test */
+    assert_int_equal(sql_schema_version, 2); /* a new one: add its fixture and test */
     run_sql(*state, "service.db", version_1);
     struct sqlite_store s = open_sqlite(*state);
     assert_int_equal(count_listed(&s, (struct stored_filter){.project_id = text_of("p")}), 1);
@@ -234,10 +257,10 @@ static void test_version_1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_private),    TEST(test_foreign),     TEST(test_other_application),
-        TEST(test_newer),      TEST(test_no_database), TEST(test_damaged),
-        TEST(test_in_use),     TEST(test_no_folder),   TEST(test_reopened),
-        TEST(test_index_lost), TEST(test_version_1),
+        TEST(test_private),      TEST(test_foreign),     TEST(test_other_application),
+        TEST(test_newer),        TEST(test_no_database), TEST(test_damaged),
+        TEST(test_other_tables), TEST(test_in_use),      TEST(test_no_folder),
+        TEST(test_reopened),     TEST(test_index_lost),  TEST(test_version_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
