@@ -492,6 +492,26 @@ class Keys(unittest.TestCase):
                              ("AKIDOTHER", "file-token"))
             self.assertIn("nobody", self.refused({**env, "AWS_PROFILE": "nobody"}))
 
+    def test_region(self):
+        """AWS_REGION, AWS_DEFAULT_REGION, the profile's in ~/.aws/config, then our default."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "config")
+            with open(path, "w", encoding="utf-8") as f:
+                f.write("[default]\nregion = eu-west-3 # Paris\n[profile  other]\ns3 =\n"
+                        "  region = us-nested-1\noutput = json\nregion=ap-south-1\n"
+                        "[other]\nregion = us-wrong-1\n")
+            env = {"AWS_ACCESS_KEY_ID": "AKIDENV", "AWS_SECRET_ACCESS_KEY": "secret",
+                   "AWS_CONFIG_FILE": path, "AWS_REGION": ""}
+            for more, region in (({}, "eu-west-3"), ({"AWS_PROFILE": "other"}, "ap-south-1"),
+                                 ({"AWS_PROFILE": "none"}, "eu-central-1"),
+                                 ({"AWS_CONFIG_FILE": path + "-no"}, "eu-central-1"),
+                                 ({"AWS_DEFAULT_REGION": "us-east-2"}, "us-east-2"),
+                                 ({"AWS_DEFAULT_REGION": "us-east-2", "AWS_REGION": "us-west-1"},
+                                  "us-west-1")):
+                with self.subTest(more):
+                    _, seen = self.serve({**env, **more})
+                    self.assertIn(f"/{region}/dynamodb/", seen[0]["Authorization"])
+
     def refused(self, env):
         base = {k: v for k, v in dynamo.environment(self.url).items()
                 if not k.startswith("AWS_") or k == "AWS_REGION"}

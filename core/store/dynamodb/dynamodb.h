@@ -110,6 +110,20 @@ int credentials_from_container(struct credentials *out, char *why,
 int credentials_from_instance(struct credentials *out, char *why,
                               size_t why_size) WARN_UNUSED_RESULT;
 
+/* ---- profile.c: AWS's shared files. Not for several threads with setenv. */
+const char *profile_name(void); /* $AWS_PROFILE, else "default" */
+/* $variable, else ~/.aws/file. ERR_NOENT: neither is known. */
+int profile_path(char *out, size_t size, const char *variable, const char *file) WARN_UNUSED_RESULT;
+/* Each name and value of a section. ERR_NOENT: no such file; ERR_IO: errno says why. */
+typedef void profile_fn(void *user, const char *name, const char *value);
+int profile_read(const char *path, const char *section, profile_fn *each,
+                 void *user) WARN_UNUSED_RESULT;
+
+/* ---- region.c */
+#define REGION_MAX 65
+/* set: what the settings say, which may be the default. */
+void region_find(char region[REGION_MAX], const char *set);
+
 /* ---- session.c and client.c */
 #define RESUME_MAX 16 /* listings that ran out of time, to be gone on with */
 

@@ -125,6 +125,11 @@ static int dynamo_open(struct backend **out, const struct backend_settings *sett
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct backend *b = NULL;
     struct backend_session *s = NULL;
+    struct backend_settings found = *settings;
+    char region[REGION_MAX];
+    region_find(region, settings->region);
+    found.region = region;
+    settings = &found;
     const char *problem = settings_problem(settings);
     *notice = NULL;
     if (problem != NULL) {
