@@ -13,7 +13,7 @@
 #include "base/err.h"
 
 #define CONNECTION_SPARE  128
-#define CONNECTION_KEPT   ((size_t)2048)    /* see connections_are_busy */
+#define CONNECTION_KEPT   ((size_t)1024)    /* see connections_are_busy */
 #define CONNECTION_IDLE_S 75                /* as nginx's keepalive_timeout */
 #define CONNECTION_HEAD_S 20                /* from the request line to the end of the head */
 #define CONNECTION_BODY_S 30                /* and a second more for each of these bytes: */

@@ -142,6 +142,8 @@ static void send_pending(struct MHD_Connection *connection, unsigned status,
     if (err == ERR_OK && buf_append_str(&out, "\r\n") == ERR_OK &&
         buf_append(&out, pending.text, pending.len) == ERR_OK && info != NULL)
         (void)send(info->connect_fd, out.data, out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (info != NULL)
+        (void)shutdown(info->connect_fd, SHUT_WR);
     buf_release(&out);
 }
 
@@ -149,9 +151,11 @@ __attribute__((weak)) enum MHD_Result MHD_queue_response(struct MHD_Connection *
                                                          unsigned status,
                                                          struct MHD_Response *response)
 {
-    if (response == NULL || response != pending.response)
-        return queue(connection, status, response);
-    send_pending(connection, status, response);
-    pending.response = NULL;
-    return MHD_NO; /* the library closes the connection, and sends nothing of its own */
+    /* It goes on as if it would send the answer, and closes the connection when it cannot. (If it
+     * is told that queueing failed it uses the request's memory after its end.) */
+    if (response != NULL && response == pending.response) {
+        send_pending(connection, status, response);
+        pending.response = NULL;
+    }
+    return queue(connection, status, response);
 }

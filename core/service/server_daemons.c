@@ -11,8 +11,10 @@
 #include "service/connection_serve.h"
 #include "service/server.h"
 
-/* A connection's memory: its head, the answer's head, and pieces of the body on their way. */
-#define CONNECTION_MEMORY ((size_t)16 << 10)
+/* A connection's memory: its head, its cookies a second time, the answer's head, and pieces of the
+ * body on their way. Above 32 KB libmicrohttpd maps it, so that it is the system's again when the
+ * connection closes, and costs nothing before the first request. */
+#define CONNECTION_MEMORY ((size_t)36 << 10)
 
 /* libmicrohttpd says what clients did wrong, with what they sent: for nobody's log. */
 static void be_silent(void *user, const char *format, va_list args)

@@ -179,7 +179,7 @@ static void what_is_no_http_is_answered_in_json(void **state)
     };
 #undef POST
     struct fake_server server;
-    char large[20000];
+    char large[40000];
     (void)state;
     fake_start(&server, plain);
     for (size_t i = 0; i <= sizeof(bad) / sizeof(bad[0]); i++) {
@@ -198,6 +198,27 @@ static void what_is_no_http_is_answered_in_json(void **state)
         assert_null(strchr(body, '<'));
         assert_null(strstr(body, "HTTP/"));
     }
+    assert_int_equal(fake_stop(&server), 0);
+}
+
+/* Around what a connection has room for, cookies being kept twice: whatever it is answered, if it
+ * is (where the answer's own head has no room left it is not), the server goes on. */
+static void heads_of_any_size(void **state)
+{
+    static char request[64000];
+    struct fake_server server;
+    (void)state;
+    fake_start(&server, plain);
+    for (size_t size = 1000; size<50000; size += size> 15000 && size < 20000 ? 41 : 3000) {
+        static const char start[] = "GET /health HTTP/1.1\r\nHost: localhost\r\nCookie: ";
+        strcpy(request, start);
+        memset(request + sizeof(start) - 1, 'x', size);
+        strcpy(request + sizeof(start) - 1 + size, "\r\n\r\n");
+        int status = fake_ask(&server, request, head, body);
+        if (size <= 16000 ? status != 200 : status != 200 && status != 431 && status != 0)
+            fail_msg("%zu: %d", size, status);
+    }
+    assert_int_equal(ask(&server, "GET /health", "Host: localhost\r\n"), 200);
     assert_int_equal(fake_stop(&server), 0);
 }
 
@@ -360,6 +381,7 @@ int main(void)
         cmocka_unit_test(pages_of_others_are_refused),
         cmocka_unit_test(framing_that_can_be_read_in_two_ways),
         cmocka_unit_test(what_is_no_http_is_answered_in_json),
+        cmocka_unit_test(heads_of_any_size),
         cmocka_unit_test(bodies_are_bounded),
         cmocka_unit_test(refusals_can_be_read),
         cmocka_unit_test(rates_are_limited),
