@@ -145,6 +145,8 @@ static void release_all(struct fill *f)
     buf_release(&f->scratch);
 }
 
+#define CACHE_READ LOCAL_SUM("f.tokens_cache_read")
+
 /* What the list is sorted and filtered by, of every trace that may have changed; a row that stays
  * the same is not written. */
 static const char upsert[] =
@@ -158,7 +160,7 @@ static const char upsert[] =
     " (SELECT f.ttft FROM fact f WHERE f.trace = t.row AND f.call = 1 AND f.ttft IS NOT NULL"
     "  ORDER BY f.start_time, f.span LIMIT 1)," LOCAL_STATUS ","
     " (SELECT count(*) FROM fact f WHERE f.trace = t.row AND f.call = 1),"
-    " (SELECT sum(f.tokens_cache_read) FROM fact f WHERE f.trace = t.row), t.last_time,"
+    " (SELECT " CACHE_READ " FROM fact f WHERE f.trace = t.row), t.last_time,"
     " t.span_count, t.errors, t.tokens_input, t.tokens_output, t.user_id, t.session_id,"
     " t.project_id, t.name, coalesce(t.models, t.model), t.tags"
     " FROM changed c CROSS JOIN s.trace t ON t.row = c.trace WHERE true "

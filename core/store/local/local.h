@@ -57,6 +57,10 @@ struct text local_column(sqlite3_stmt *st, int column);
     " coalesce(t.error, iif(json_valid(t.metadata), json_extract(t.metadata, '$.error'), NULL)),"  \
     " t.metadata, t.tags, t.output, t.row"
 #define LOCAL_TRACE_COLUMN_COUNT 20
+/* A sum of figures that ends at FIGURE_MAX, where sum() fails; NULL where none is known. */
+#define LOCAL_SUM(column)                                                                          \
+    "iif(count(" column ") = 0, NULL,"                                                             \
+    " CAST(min(total(" column "), 9007199254740992.0) AS INTEGER))"
 /* Status as the service tells it (enum stored_status), of a row of trace. */
 #define LOCAL_STATUS                                                                               \
     "iif(t.end_time = 0, 1, iif(t.errors > 0 OR coalesce(t.error,"                                 \

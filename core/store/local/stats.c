@@ -249,13 +249,17 @@ static int add_percentiles(struct answer *a, struct text key, struct stored_grou
     return err;
 }
 
+#define INPUT      LOCAL_SUM("d.tokens_input")
+#define OUTPUT     LOCAL_SUM("d.tokens_output")
+#define CACHE_READ LOCAL_SUM("d.tokens_cache_read")
+
 static int answer_by_traces(struct answer *a)
 {
     int err;
     bool users = a->q->group_by == GROUP_USER;
 #define GROUPS_OF(column)                                                                          \
-    "SELECT " column ", count(*), sum(d.spans), sum(d.calls), sum(d.errors), sum(d.tokens_input)," \
-    " sum(d.tokens_output), sum(d.tokens_cache_read), sum(d.cost), min(d.start_time),"             \
+    "SELECT " column ", count(*), sum(d.spans), sum(d.calls), sum(d.errors), " INPUT ", " OUTPUT   \
+    ", " CACHE_READ ", sum(d.cost), min(d.start_time),"                                            \
     " max(d.start_time) FROM ui.digest d" OF_TRACES " GROUP BY " column                            \
     " ORDER BY max(d.start_time) DESC LIMIT ?5"
     sqlite3_stmt *st =

@@ -181,6 +181,32 @@ static void test_traces_without_spans(void **state)
     store_close(s);
 }
 
+/* What a provider answers is anybody's: its sums end, and nothing else goes wrong. */
+static void test_huge_figures(void **state)
+{
+    struct store *s = open_store(*state);
+    for (uint64_t n = 0; n < 4; n++) {
+        struct trace *t = named_trace(n / 2, "t", 0, 5000);
+        t->user_id = strdup("ann");
+        put_named(s, t);
+        struct span *span = make_span(n / 2, n);
+        span->end_time = span->start_time + 100 * NS_PER_MS;
+        span->tokens_input = n % 2 == 0 ? INT64_MAX : SPAN_UNKNOWN;
+        span->tokens_cache_read = INT64_MAX;
+        put_a_span(s, span);
+    }
+    struct look l = look_open(*state);
+    for (unsigned by = 0; by <= GROUP_USER; by = by == 0 ? GROUP_MODEL : by * 2) {
+        const struct stored_stats q = {.group_by = by, .limit = 10};
+        struct groups g = {""};
+        assert_int_equal(backend_local.stats(l.session, &q, add_group, &g), ERR_OK);
+        assert_non_null(strstr(g.text, " in=9007199254740992 "));
+        assert_non_null(strstr(g.text, " cache=9007199254740992 "));
+    }
+    look_close(&l);
+    store_close(s);
+}
+
 static void test_nothing(void **state)
 {
     const struct text id = text_of("0123456789abcdef0123456789abcdef");
@@ -207,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stats, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_parts_of_hours, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_traces_without_spans, folder_make, folder_remove),
+        cmocka_unit_test_setup_teardown(test_huge_figures, folder_make, folder_remove),
         cmocka_unit_test_setup_teardown(test_nothing, folder_make, folder_remove),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
