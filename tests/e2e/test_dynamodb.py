@@ -168,6 +168,39 @@ class Together(unittest.TestCase):
             self.assertIn("bytes left out", found["text"])
         self.assertGreater(len(spans[cut]["input_data"]["text"]), 100000)
 
+    def test_what_expired_is_gone(self):
+        """Also while DynamoDB has not deleted it yet; its id may be used again."""
+        client = self.server.client("project-gone")
+        for i in ("e1", "e2"):
+            boto(self.url, ("put_item", TRACES, {"Item": {
+                "trace_id": i, "name": "n", "project_id": "gone", "span_count": 0,
+                "start_time": "2026-05-06T07:08:09", "ttl": 1000}}))
+        self.assertEqual(client.patch("/api/traces/e1/complete", {}).status, 404)
+        span = {"name": "s", "span_type": "llm"}
+        self.assertEqual(client.post("/api/traces/e1/spans", span).status, 404)
+        self.assertEqual(client.get("/api/traces/e1").status, 404)
+        client.create_trace("again", trace_id="e2")
+        client.create_span("e2")
+        client.complete_trace("e2", output="x")
+        self.assertEqual(client.trace("e2")["trace"]["span_count"], 1)
+
+    def test_what_is_stored_otherwise(self):
+        client = self.server.client("project-odd")
+        boto(self.url, ("put_item", TRACES, {"Item": {
+            "trace_id": "odd", "name": "n", "project_id": "odd", "end_time": "soon",
+            "start_time": "2026-05-06T07:08:09", "span_count": 2}}),
+             *(("put_item", SPANS, {"Item": {
+                 "span_id": f"odd-{i}", "trace_id": "odd", "name": "s", "span_type": "llm",
+                 "start_time": "2026-05-06T07:08:09", "end_time": "never",
+                 "output_data": output}}) for i, output in enumerate(('{"a": 1}', "words"))))
+        self.assertEqual([client.span(f"odd-{i}")["output_data"] for i in (0, 1)],
+                         [{"a": 1}, {"text": "words"}])
+        client.complete_span("odd-0", cost_usd=1)
+        client.complete_trace("odd", output="x")
+        told = client.trace("odd")["trace"]
+        self.assertIsNotNone(told["end_time"])
+        self.assertEqual((told["total_cost"], told["span_count"], told["running"]), (1, 2, 1))
+
     def test_a_dead_servers_totals_are_counted_again(self):
         client = self.server.client("project-dead")
         trace = client.create_trace("t")
@@ -411,6 +444,31 @@ class Faults(unittest.TestCase):
             told = client.trace(trace)["trace"]
             self.assertEqual((told["span_count"], told["running"], told["total_cost"],
                               told["tokens_input"], told["tokens_output"]), (1, 0, 0.5, 1, 2), lost)
+
+    def test_an_index_that_is_behind(self):
+        """Fewer spans than were counted are not taken for the truth at once."""
+        client = self.server.client("project-behind")
+        trace = client.create_trace("t")
+        for _ in range(3):
+            client.create_span(trace, cost_usd=1)
+        done = subprocess.run([dynamo.python(), "-c", BOTO.replace(
+            "told = []", 'work[0][2]["ExpressionAttributeValues"] = {":t": {"1s01"}}\ntold = []'),
+            self.url], input=json.dumps([("update_item", TRACES, {
+                "Key": {"trace_id": trace}, "UpdateExpression": "ADD #o :t",
+                "ExpressionAttributeNames": {"#o": "open"}})]), text=True, capture_output=True,
+            timeout=60, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        nothing = (200, {}, b'{"Items":[],"Count":0,"ScannedCount":0}')
+        self.proxy.faults[:] = [lambda name, _: nothing if name == "Query" else None]
+        for _ in range(2):
+            told = client.trace(trace)["trace"]
+            self.assertEqual((told["span_count"], told["total_cost"]), (3, 3))
+        self.proxy.faults.clear()
+        for _ in range(2):
+            told = client.trace(trace)["trace"]
+            self.assertEqual((told["span_count"], told["total_cost"], told["calls"]), (3, 3, 3))
+        (stored,) = boto(self.url, ("get_item", TRACES, {"Key": {"trace_id": trace}}))
+        self.assertNotIn("open", stored)
 
     def test_server_errors_and_slow_answers(self):
         self.proxy.first("UpdateItem", dynamo_faults.refusal(500, "InternalServerError"), 3)

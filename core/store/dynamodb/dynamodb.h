@@ -17,9 +17,9 @@
  * Attributes of ours beside the contract's. Trace: open (SS), rev, counted (spans in the figures:
  * differs from span_count when an older server wrote some), calls, errors, running, tokens_input,
  * tokens_output, tokens_cache_read, ttft_ms, ttft_time, model, model_span, model_counts (M),
- * error. Span: rev, by (the token of the last write), arrived (us), input_bytes,
- * tokens_cache_read, ttft_ms.
- * Both: metadata_json (L: the names of metadata whose text is JSON).
+ * error, written (ms, the last write). Span: rev, by (the token of the last write), arrived (us),
+ * input_bytes, tokens_cache_read, ttft_ms. Both: metadata_json (L: the names of metadata whose text
+ * is JSON).
  *
  * What GetItem and BatchGetItem read is what was acknowledged; the two indexes (list, spans of a
  * trace, stats) follow within a moment. */
@@ -175,6 +175,7 @@ int dynamo_tables_init(struct backend_session *s, char **notice) WARN_UNUSED_RES
 struct trace_record {
     struct stored_trace trace;
     int64_t rev, counted;
+    int64_t written;                        /* ms, by a server of ours; 0: not told */
     int64_t ttft_time;                      /* INT64_MAX: none */
     struct text model_span;                 /* whose model is the trace's */
     bool figures;                           /* ours have counted its spans */
@@ -183,6 +184,7 @@ struct trace_record {
     bool own;                               /* the token asked for is in it */
     bool model_map;                         /* model_counts is there */
     bool expired;
+    bool end_unreadable;    /* there is an end_time, which is none */
     struct text start_text; /* as it is in the item: part of the index's key */
     char *model_names;      /* of those that count, a line each; NULL: none */
     char *memory;
@@ -193,7 +195,8 @@ struct span_record {
     int64_t arrived, input_bytes;
     struct text by;
     bool expired;
-    bool partial; /* without the content that was asked for */
+    bool end_unreadable; /* as of a trace */
+    bool partial;        /* without the content that was asked for */
     char *memory;
 };
 /* ERR_CORRUPT: no id; ERR_NOMEM. own: a token or NULL. */

@@ -256,6 +256,7 @@ void item_put_trace(struct out *o, const struct backend *b, const struct stored_
     out_text(o, ",\"span_count\":{\"N\":\"0\"},\"total_cost\":{\"N\":\"0\"},"
                 "\"counted\":{\"N\":\"0\"},\"calls\":{\"N\":\"0\"},\"errors\":{\"N\":\"0\"},"
                 "\"running\":{\"N\":\"0\"},\"rev\":{\"N\":\"1\"},\"model_counts\":{\"M\":{}}");
+    put_int(o, "written", dynamo_now_ms());
     if (open != NULL)
         out_format(o, ",\"open\":{\"SS\":[\"%s\"]}", open);
     documents_release(&d);

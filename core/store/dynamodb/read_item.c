@@ -39,15 +39,32 @@ static void pack_text(struct packer *p, struct text *text, const json *item, con
     note(p, text, at);
 }
 
+/* What is no object becomes one. */
+static bool document_from_text(struct packer *p, const json *item, const char *name)
+{
+    const char *told = item_text(item, name);
+    json *document = told != NULL ? json_parse(told, strlen(told)) : NULL;
+    if (json_is_object(document) && p->o.err == ERR_OK) {
+        p->o.err = json_print(document, &p->o.buf);
+    } else if (told != NULL) {
+        out_text(&p->o, "{\"text\":");
+        out_quote(&p->o, text_of(told));
+        out_text(&p->o, "}");
+    }
+    json_free(document);
+    return told != NULL;
+}
+
 /* A map; older servers may have stored the text of one. */
 static void pack_document(struct packer *p, struct text *text, const json *item, const char *name)
 {
     const json *value = json_get(item, name);
     size_t at = p->o.buf.len;
     *text = (struct text){NULL, 0};
-    if (item_attribute(item, name, "M") == NULL)
+    if (item_attribute(item, name, "M") != NULL)
+        value_to_document(&p->o, value);
+    else if (item_attribute(item, name, "S") == NULL || !document_from_text(p, item, name))
         return;
-    value_to_document(&p->o, value);
     note(p, text, at);
 }
 
@@ -224,6 +241,7 @@ static void read_figures(struct trace_record *r, const json *item)
     r->rev = read_int(item, "rev", 0);
     r->counted = read_int(item, "counted", -1);
     r->figures = r->rev > 0 && r->counted == t->span_count;
+    r->written = read_int(item, "written", 0);
     r->expired = is_expired(item);
 }
 
@@ -249,6 +267,7 @@ int dynamo_trace_record_read(struct trace_record *r, const json *item, const cha
     pack_error(&p, &t->error, item);
     t->start_time = read_time(item, "start_time");
     t->end_time = read_time(item, "end_time");
+    r->end_unreadable = t->end_time == 0 && item_text(item, "end_time") != NULL;
     read_figures(r, item);
     int err = read_open(r, item, own);
     if (err == ERR_OK)
@@ -327,6 +346,7 @@ int dynamo_span_record_read(struct span_record *r, const json *item, bool conten
     r->rev = read_int(item, "rev", 0);
     r->arrived = read_int(item, "arrived", s->start_time / NS_PER_US);
     r->input_bytes = read_int(item, "input_bytes", OLDER_INPUT_BYTES);
+    r->end_unreadable = s->end_time == 0 && item_text(item, "end_time") != NULL;
     r->expired = is_expired(item);
     int err = pack_end(&p, &r->memory);
     if (err == ERR_OK && (s->tokens_cache_read < 0 || s->ttft_ms < 0) && r->rev == 0)

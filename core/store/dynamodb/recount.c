@@ -92,6 +92,10 @@ static int store_totals(struct backend_session *s, const struct trace_record *re
         update_where_n(&u, "# = $", "rev", record->rev);
     else
         update_where(&u, "attribute_not_exists(#)", "rev", NULL);
+    /* An older server knows no rev. */
+    update_where_n(&u,
+                   record->trace.span_count > 0 ? "# = $" : "(attribute_not_exists(#) OR # = $)",
+                   "span_count", record->trace.span_count);
     update_where_text(&u, "# = $", "project_id", record->trace.project_id);
     int err =
         update_send(s, &u, s->b->traces_table, "trace_id", record->trace.trace_id, "NONE", NULL);
@@ -116,8 +120,10 @@ static int count_and_store(struct counting *c, const struct trace_record *record
                            const struct round *r, const struct group *g)
 {
     int err = count_spans(c, r, g);
-    /* Fewer than were counted: the index is behind, or they expired. */
-    if (err == ERR_OK && c->totals.spans < record->trace.span_count && !last)
+    /* Fewer than were counted: the index is behind, or they expired. As long as it may be behind
+     * the doubt stays, and the next reader counts again. */
+    bool fresh = record->written > dynamo_now_ms() - OPEN_LIVE_MS;
+    if (err == ERR_OK && c->totals.spans < record->trace.span_count && (!last || fresh))
         return ERR_EXIST;
     if (err == ERR_OK)
         err = store_totals(c->s, record, &c->totals);

@@ -367,7 +367,7 @@ static void where_unchanged(struct update *u, const struct plan *p)
     else
         update_where(u, "attribute_not_exists(#)", "rev", NULL);
     update_where_text(u, "# = $", "trace_id", old->span.trace_id);
-    if (old->span.end_time != 0)
+    if (old->span.end_time != 0 || old->end_unreadable)
         return;
     struct out null;
     out_init(&null);

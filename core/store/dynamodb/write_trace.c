@@ -53,6 +53,8 @@ static int look(struct round *r, struct group *g)
     }
     if (err == ERR_OK && !same(g->record.trace.project_id, g->project_id))
         refuse(g, true);
+    else if (err == ERR_OK && g->record.expired)
+        refuse(g, false);
     return err;
 }
 
@@ -81,9 +83,10 @@ static int put_trace_once(struct round *r, struct group *g)
     struct stored_trace t = whole_trace(g);
     out_clear(o);
     out_format(o,
-               "{\"TableName\":\"%s\",\"ConditionExpression\":\"attribute_not_exists(trace_id)\","
-               "\"Item\":{",
-               r->s->b->traces_table);
+               "{\"TableName\":\"%s\",\"ConditionExpression\":\"attribute_not_exists(trace_id) OR "
+               "#t < :t\",\"ExpressionAttributeNames\":{\"#t\":\"ttl\"},"
+               "\"ExpressionAttributeValues\":{\":t\":{\"N\":\"%lld\"}},\"Item\":{",
+               r->s->b->traces_table, (long long)(clock_wall_ns() / NS_PER_SEC));
     t.project_id = g->project_id;
     item_put_trace(o, r->s->b, &t, g->spans > 0 ? g->token : NULL, g->level);
     out_text(o, "}}");
@@ -180,6 +183,7 @@ static int put_token_once(struct round *r, struct group *g)
     update_init(&u);
     update_add_member(&u, "open", g->token);
     update_add_n(&u, "rev", 1);
+    update_set_n(&u, "written", dynamo_now_ms());
     update_where_text(&u, "# = $", "project_id", g->project_id);
     int err =
         update_send(r->s, &u, r->s->b->traces_table, "trace_id", g->trace_id, "ALL_NEW", &item);
@@ -188,6 +192,8 @@ static int put_token_once(struct round *r, struct group *g)
         dynamo_trace_record_release(&g->record);
         err = dynamo_trace_record_read(&g->record, item, g->token);
         g->open = true;
+        if (err == ERR_OK && g->record.expired)
+            refuse(g, false);
     }
     json_free(item);
     return err;
@@ -279,6 +285,8 @@ static void update_completed(struct group *g, struct update *u)
         return;
     update_set_s(u, "end_time", text_of(clock_iso(c->end_time, text)));
     update_set_n(u, "duration_ms", dynamo_duration_of(stored->start_time, c->end_time));
+    if (g->record.end_unreadable)
+        return;
     struct out null;
     out_init(&null);
     out_text(&null, "{\"S\":\"NULL\"}");
@@ -298,6 +306,7 @@ static int close_once(struct round *r, struct group *g, bool complete, json **it
         update_where_text(&u, "# = $", "project_id", g->project_id);
     }
     update_add_n(&u, "rev", 1);
+    update_set_n(&u, "written", dynamo_now_ms());
     if (complete)
         update_completed(g, &u);
     else if (g->level > 0)
@@ -384,9 +393,9 @@ static int after_close(struct round *r, struct group *g, const json *item)
         return err;
     bool stale = now.open_stale && !now.open_live;
     dynamo_trace_record_release(&now);
-    if (stale)
-        err = count_again(r, g);
-    return err;
+    if (stale) /* what cannot be counted now stays in doubt, and the next reader counts */
+        err = dynamo_trace_recount(r->s, g->trace_id, r, g);
+    return err == ERR_NOMEM ? err : ERR_OK;
 }
 
 /* The token is gone from the trace: a try whose answer was lost was obeyed, or this server was
