@@ -149,11 +149,14 @@ enum stored_group_by {
     GROUP_USER = 8,
     GROUP_SESSION = 16
 };
+/* A trace counts in the hour in which it started. By user and session its spans count there too;
+ * else each span counts in the hour of its own start. (DynamoDB finds spans by their trace only:
+ * there they always count with it.) */
 struct stored_stats {
     struct text project_id; /* at NULL: every project */
     unsigned group_by;      /* 0: one group of everything; MODEL with DAY or HOUR; else one alone */
     struct text user_id;    /* only sessions of this user; at NULL: any (GROUP_SESSION) */
-    int64_t from, to;       /* of start_time, wall ns; 0: open; whole hours for MODEL, DAY, HOUR */
+    int64_t from, to;       /* wall ns; 0: open; parts of an hour count as the whole */
     size_t limit;           /* 1..10000 groups: times ascending, else the latest last_time first */
 };
 

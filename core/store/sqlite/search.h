@@ -26,7 +26,8 @@ struct backend_session;
 
 /* ---- search_file.c: the file, and how words become its terms */
 
-/* Makes the file of s->b if it is missing, of another store or damaged, and connects s to it. */
+/* Makes the file of s->b if it is missing, of another store or damaged, and connects s to it.
+ * ERR_DENIED: the file there is not one of ours. */
 int search_open(struct backend_session *s);
 /* Connects a session to the file that search_open made. */
 int search_attach(struct backend_session *s);

@@ -8,7 +8,8 @@
 #include "store/sqlite/sqlite.h"
 
 /* The index is made anew when this changes: what is a word, or what is kept. */
-#define SEARCH_VERSION 2
+#define SEARCH_VERSION        2
+#define SEARCH_APPLICATION_ID 0x6c6c6d77 /* "llmw" */
 
 static const char schema[] =
     "CREATE TABLE search.about("
@@ -117,6 +118,32 @@ static int make_file(struct backend_session *s)
     return ERR_OK;
 }
 
+/* Nobody else's file is taken away: the header says whose it is. Before SQLite has it open (closing
+ * a descriptor drops its locks). */
+static int check_owner(struct backend_session *s)
+{
+    static const char magic[16] = "SQLite format 3";
+    unsigned char header[100];
+    char path[4300];
+    file_path(s, "", path, sizeof(path));
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return sql_error(s, ERR_IO, "%s: %s", path, strerror(errno));
+    ssize_t len = read(fd, header, sizeof(header));
+    close(fd);
+    if (len == 0)
+        return ERR_OK;
+    uint32_t id = 0;
+    for (int i = 68; i < 72 && len == sizeof(header); i++) /* SQLite file format, 1.3 */
+        id = id << 8 | header[i];
+    if (id == SEARCH_APPLICATION_ID && memcmp(header, magic, sizeof(magic)) == 0)
+        return ERR_OK;
+    return sql_error(s, ERR_DENIED,
+                     "%s is no search index of this program; it was left as it is. Move it away: a "
+                     "new one is made out of the store",
+                     path);
+}
+
 /* Whether the file that is attached is an index of this store, as this version makes it. */
 static bool is_ours(struct backend_session *s)
 {
@@ -134,8 +161,12 @@ static int make(struct backend_session *s)
     char about[160];
     snprintf(about, sizeof(about), "INSERT INTO search.about VALUES(1, %d, %lld, 0, 0, 0, 0, 0, 0)",
              SEARCH_VERSION, (long long)s->b->meta.seed);
-    int err = sql_exec(s, "PRAGMA search.page_size = 8192; PRAGMA search.auto_vacuum = INCREMENTAL;"
-                          "PRAGMA search.journal_mode = WAL; BEGIN");
+    char pragmas[200];
+    snprintf(pragmas, sizeof(pragmas),
+             "PRAGMA search.page_size = 8192; PRAGMA search.auto_vacuum = INCREMENTAL;"
+             "PRAGMA search.application_id = %d; PRAGMA search.journal_mode = WAL; BEGIN",
+             SEARCH_APPLICATION_ID);
+    int err = sql_exec(s, pragmas);
     if (err == ERR_OK)
         err = sql_exec(s, schema);
     if (err == ERR_OK)
@@ -150,7 +181,10 @@ int search_open(struct backend_session *s)
 {
     int err = make_file(s);
     if (err == ERR_OK)
-        err = search_attach(s);
+        err = check_owner(s);
+    if (err != ERR_OK)
+        return err;
+    err = search_attach(s);
     if (err == ERR_OK && is_ours(s))
         return ERR_OK;
     (void)sqlite3_exec(s->db, "DETACH search", NULL, NULL, NULL);

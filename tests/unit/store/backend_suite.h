@@ -19,8 +19,9 @@
 #include "store/backend.h"
 
 struct backend_suite_options {
-    unsigned scale; /* 1: some hundred writes in each of the random tests; more: times as many */
-    bool purges;    /* purge deletes (and does not leave it to the store's own clock) */
+    unsigned scale;  /* 1: some hundred writes in each of the random tests; more: times as many */
+    bool span_hours; /* spans count in the hour of their own start, not of their trace's */
+    bool purges;     /* purge deletes (and does not leave it to the store's own clock) */
 };
 
 /* Opens the backend, runs all tests, closes it. Returns how many failed. */

@@ -100,6 +100,81 @@ static void test_totals(void **state)
     assert_int_equal(g.all[0].spans, 60);
 }
 
+/* A trace that begins in one hour and goes on in the next. */
+static void test_hour_bounds(void **state)
+{
+    (void)state;
+    struct groups g;
+    struct text p = suite_name("bounds");
+    struct text trace = suite_name("trace");
+    int64_t start = hour0 + (HOUR - 60) * S;
+    struct stored_write w[3] = {
+        suite_create_trace(p, trace, start),
+        suite_create_span(p, trace, suite_name("first"), start),
+        suite_create_span(p, trace, suite_name("second"), start + 120 * S),
+    };
+    w[0].trace.user_id = text_of("ada");
+    suite_write(w, 3);
+    get_groups((struct stored_stats){.project_id = p, .group_by = GROUP_HOUR}, &g);
+    assert_int_equal(g.count, suite.options.span_hours ? 2 : 1);
+    assert_int_equal(g.all[0].time, hour0);
+    assert_int_equal(g.all[0].traces, 1);
+    assert_int_equal(g.all[0].spans, suite.options.span_hours ? 1 : 2);
+    if (suite.options.span_hours) {
+        assert_int_equal(g.all[1].time, hour0 + HOUR * S);
+        assert_int_equal(g.all[1].traces, 0);
+        assert_int_equal(g.all[1].spans, 1);
+    }
+    get_groups((struct stored_stats){.project_id = p, .group_by = GROUP_USER}, &g);
+    assert_int_equal(g.count, 1);
+    assert_int_equal(g.all[0].spans, 2);
+    get_groups(
+        (struct stored_stats){.project_id = p, .group_by = GROUP_USER, .from = hour0 + HOUR * S},
+        &g);
+    assert_int_equal(g.count, 0);
+    if (!suite.options.span_hours)
+        return;
+    /* A part of an hour is the whole of it, for all alike. */
+    get_groups((struct stored_stats){.project_id = p, .from = start + S, .to = start + 2 * S}, &g);
+    assert_int_equal(g.all[0].traces, 1);
+    assert_int_equal(g.all[0].spans, 1);
+    get_groups(
+        (struct stored_stats){
+            .project_id = p, .group_by = GROUP_USER, .from = start + S, .to = start + 2 * S},
+        &g);
+    assert_int_equal(g.count, 1);
+    assert_int_equal(g.all[0].traces, 1);
+}
+
+/* Sums end at what JSON readers keep. */
+static void test_large_figures(void **state)
+{
+    (void)state;
+    struct groups g;
+    struct stored_trace t;
+    struct text p = suite_name("large");
+    struct text trace = suite_name("trace");
+    struct stored_write w[5] = {suite_create_trace(p, trace, hour0)};
+    w[0].trace.user_id = text_of("ada");
+    for (int i = 1; i < 5; i++) {
+        w[i] = suite_create_span(p, trace, suite_name("span"), hour0 + i);
+        w[i].span.type = SPAN_LLM;
+        w[i].span.tokens_input = FIGURE_MAX;
+        w[i].span.tokens_output = i;
+    }
+    suite_write(w, 5);
+    assert_int_equal(suite_get_trace(p, trace, &t), ERR_OK);
+    assert_int_equal(t.tokens_input, FIGURE_MAX);
+    assert_int_equal(t.tokens_output, 10);
+    static const unsigned by[] = {0, GROUP_USER, GROUP_HOUR};
+    for (size_t i = 0; i < 3; i++) {
+        get_groups((struct stored_stats){.project_id = p, .group_by = by[i]}, &g);
+        assert_int_equal(g.count, 1);
+        assert_int_equal(g.all[0].tokens_input, FIGURE_MAX);
+        assert_int_equal(g.all[0].tokens_output, 10);
+    }
+}
+
 static const struct stored_group *with_model(const struct groups *g, const char *model)
 {
     for (size_t i = 0; i < g->count; i++)
@@ -238,7 +313,9 @@ static void test_purge(void **state)
 }
 
 const struct CMUnitTest suite_stats_tests[] = {
-    cmocka_unit_test(test_totals),  cmocka_unit_test(test_by_model), cmocka_unit_test(test_by_time),
-    cmocka_unit_test(test_by_user), cmocka_unit_test(test_purge),
+    cmocka_unit_test(test_totals),        cmocka_unit_test(test_hour_bounds),
+    cmocka_unit_test(test_large_figures), cmocka_unit_test(test_by_model),
+    cmocka_unit_test(test_by_time),       cmocka_unit_test(test_by_user),
+    cmocka_unit_test(test_purge),
 };
 const size_t suite_stats_test_count = sizeof(suite_stats_tests) / sizeof(suite_stats_tests[0]);

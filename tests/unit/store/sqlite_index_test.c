@@ -167,12 +167,12 @@ static void test_far_ahead(void **state)
  * every way of searching gives the same. */
 static void search_with(void **state, const struct search_limits *limits, int64_t parts)
 {
-    enum { TRACES = 24000 };
+    enum { TRACES = 6000 };
     struct sqlite_store s = open_sqlite(*state);
     settle_index(&s);
     s.backend->index.limits = *limits;
-    for (uint64_t n = 0; n < TRACES; n += 4000) {
-        put_traces(&s, n, 4000, 1);
+    for (uint64_t n = 0; n < TRACES; n += 1000) {
+        put_traces(&s, n, 1000, 1);
         if (n == 4000)
             complete(&s, "span-4321-1", "{\"t\":\"walrus\"}");
         index_all(&s);

@@ -217,6 +217,33 @@ static void test_index_lost(void **state)
     close_sqlite(&s);
 }
 
+/* A file of that name which is not ours is left alone. */
+static void test_index_foreign(void **state)
+{
+    char path[400];
+    char said[600];
+    for (int round = 0; round < 2; round++) {
+        char dir[300];
+        snprintf(dir, sizeof(dir), "%s/%d", (char *)*state, round);
+        assert_int_equal(open_err(dir, said, sizeof(said)), ERR_OK);
+        snprintf(path, sizeof(path), "%s/service-search.db", dir);
+        assert_int_equal(unlink(path), 0);
+        if (round == 0)
+            run_sql(dir, "service-search.db", "CREATE TABLE theirs(a)");
+        FILE *f = fopen(path, "a");
+        assert_non_null(f);
+        fputs("notes", f);
+        fclose(f);
+        size_t before = 0;
+        size_t after = 0;
+        free(read_file(path, &before));
+        assert_int_equal(open_err(dir, said, sizeof(said)), ERR_DENIED);
+        assert_non_null(strstr(said, "no search index"));
+        free(read_file(path, &after));
+        assert_int_equal(before, after);
+    }
+}
+
 /* ---- Each version of the file is brought up to the present one. */
 
 static const char version_1[] =
@@ -260,7 +287,8 @@ int main(void)
         TEST(test_private),      TEST(test_foreign),     TEST(test_other_application),
         TEST(test_newer),        TEST(test_no_database), TEST(test_damaged),
         TEST(test_other_tables), TEST(test_in_use),      TEST(test_no_folder),
-        TEST(test_reopened),     TEST(test_index_lost),  TEST(test_version_1),
+        TEST(test_reopened),     TEST(test_index_lost),  TEST(test_index_foreign),
+        TEST(test_version_1),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

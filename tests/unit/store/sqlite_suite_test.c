@@ -18,8 +18,9 @@ int main(void)
     if (mkdtemp(folder) == NULL)
         return 1;
     struct backend_settings settings = {.data_dir = folder};
-    int failed = backend_suite_run(&backend_sqlite, &settings,
-                                   &(struct backend_suite_options){.scale = 10, .purges = true});
+    int failed = backend_suite_run(
+        &backend_sqlite, &settings,
+        &(struct backend_suite_options){.scale = 10, .span_hours = true, .purges = true});
     (void)nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     return failed;
 }
