@@ -128,6 +128,10 @@ class Books:
     def acknowledged(self):
         return {trace: steps for w in self.writers for trace, steps in w.acknowledged.items()}
 
+    def count(self):
+        """Traces of which a write was acknowledged; also while the writers run."""
+        return sum(len(w.acknowledged) for w in self.writers)
+
     def check_acknowledged(self, client, most=400):
         """Each write that was acknowledged since the last look is there."""
         now = self.acknowledged()
