@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/backend.h"
 #include "store/db.h"
 
 #define MODELS_MAX 64
@@ -139,7 +140,9 @@ static void add_figure(int64_t *total, int64_t before, int64_t now)
 {
     if (now < 0 && before < 0)
         return;
-    *total = (*total < 0 ? 0 : *total) + (now < 0 ? 0 : now) - (before < 0 ? 0 : before);
+    const int64_t sum = figure_add(figure_add(*total, 0), now);
+    const int64_t less = figure_add(before, 0);
+    *total = sum > less ? sum - less : 0;
 }
 
 static void add_cost(double *total, double before, double now)

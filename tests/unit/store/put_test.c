@@ -1,6 +1,7 @@
 /* Putting, completing, totals, reading back. */
 #include "support.h"
 
+#include "store/backend.h"
 #include "store/db.h"
 
 static struct trace *get_trace(struct store *s, uint64_t n)
@@ -154,6 +155,27 @@ static void test_totals_take_what_came_later(void **state)
     assert_int_equal(t->tokens_input, 17);
     assert_int_equal(t->tokens_output, 5);
     assert_string_equal(t->error, "broken");
+    trace_free(t);
+    span_free(span);
+    store_close(s);
+}
+
+/* What a captured answer claims may be anything. */
+static void test_totals_of_huge_figures(void **state)
+{
+    struct store *s = open_store(*state);
+    struct span *span = make_span(1, 1);
+    span->end_time = span->start_time + 1;
+    begin(s);
+    put_trace(s, 1, NULL, 0);
+    for (uint8_t i = 0; i < 2; i++) {
+        span->span_id[0] = (uint8_t)(100 + i);
+        span->tokens_input = i == 0 ? INT64_MAX : 1;
+        assert_int_equal(store_put_span(s, span, NULL, 0), ERR_OK);
+    }
+    commit(s);
+    struct trace *t = get_trace(s, 1);
+    assert_int_equal(t->tokens_input, FIGURE_MAX);
     trace_free(t);
     span_free(span);
     store_close(s);
@@ -424,6 +446,7 @@ int main(void)
         CASE(test_idempotent),
         CASE(test_totals_without_uncounted),
         CASE(test_totals_take_what_came_later),
+        CASE(test_totals_of_huge_figures),
         CASE(test_complete_by_another_handle),
         CASE(test_index),
         CASE(test_prefixes),
