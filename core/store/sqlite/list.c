@@ -1,5 +1,6 @@
 /* Pages of traces: chosen in memory, looked at in the file. A page begins after the place of the
  * last one's end in the order, so that traces which come in meanwhile move nothing. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,23 +24,34 @@ static char *print_cursor(const struct shelf_query *q, const struct shelf_place 
                : text;
 }
 
+/* A number up to that character. */
+static bool take_number(const char **at, char end, int64_t *out)
+{
+    char *after;
+    if (isspace((unsigned char)**at))
+        return false;
+    errno = 0;
+    long long number = strtoll(*at, &after, 10);
+    if (errno != 0 || after == *at || *after != end)
+        return false;
+    *out = number;
+    *at = end == '\0' ? after : after + 1;
+    return true;
+}
+
 static int parse_cursor(struct text cursor, struct shelf_query *q)
 {
     char text[80];
-    char sort;
-    char order;
-    int end = 0;
     if (cursor.at == NULL)
         return ERR_OK;
-    if (cursor.len >= sizeof(text) || memchr(cursor.at, ' ', cursor.len) != NULL)
+    if (cursor.len < 2 || cursor.len >= sizeof(text))
         return ERR_BAD;
     memcpy(text, cursor.at, cursor.len);
     text[cursor.len] = '\0';
-    errno = 0;
-    if (sscanf(text, "%c%c%" SCNd64 ".%" SCNd64 ".%" SCNd64 "%n", &sort, &order, &q->after.value,
-               &q->after.start, &q->after.row, &end) != 5 ||
-        (size_t)end != cursor.len || errno != 0 || sort != sort_letters[q->sort] ||
-        order != (q->ascending ? 'a' : 'd'))
+    const char *at = text + 2;
+    if (text[0] != sort_letters[q->sort] || text[1] != (q->ascending ? 'a' : 'd') ||
+        !take_number(&at, '.', &q->after.value) || !take_number(&at, '.', &q->after.start) ||
+        !take_number(&at, '\0', &q->after.row) || at != text + cursor.len)
         return ERR_BAD;
     q->has_after = true;
     return ERR_OK;

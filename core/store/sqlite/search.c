@@ -3,7 +3,6 @@
  * for by itself then. */
 #include "store/sqlite/search.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,10 +153,12 @@ static int read_parts(struct search *q)
     return err;
 }
 
-static int prepare(struct search *q, const char *format, int64_t part, sqlite3_stmt **out)
+static int prepare(struct search *q, const char *what, int64_t part, const char *rows,
+                   sqlite3_stmt **out)
 {
     char sql[160];
-    snprintf(sql, sizeof(sql), format, part, part);
+    snprintf(sql, sizeof(sql), "SELECT %s FROM search.words_%lld WHERE words_%lld MATCH ?1%s", what,
+             (long long)part, (long long)part, rows);
     if (sqlite3_prepare_v2(q->s->db, sql, -1, out, NULL) != SQLITE_OK)
         return sql_failed(q->s, "prepare a search");
     sql_bind(*out, "t", text_of(q->match));
@@ -168,9 +169,7 @@ static int prepare(struct search *q, const char *format, int64_t part, sqlite3_s
 static int take_part(struct search *q, int64_t part, size_t *count)
 {
     sqlite3_stmt *st = NULL;
-    int err =
-        prepare(q, "SELECT rowid FROM search.words_%" PRId64 " WHERE words_%" PRId64 " MATCH ?1",
-                part, &st);
+    int err = prepare(q, "rowid", part, "", &st);
     while (err == ERR_OK && (err = sql_step(q->s, st)) == 1) {
         hit(q, sqlite3_column_int64(st, 0) >> 24);
         ++*count;
@@ -231,10 +230,7 @@ static int probe_part(struct search *q, struct search_part *part, int64_t trace)
 {
     int err = ERR_OK;
     if (part->probe == NULL)
-        err = prepare(q,
-                      "SELECT 1 FROM search.words_%" PRId64 " WHERE words_%" PRId64
-                      " MATCH ?1 AND rowid BETWEEN ?2 AND ?3 LIMIT 1",
-                      part->id, &part->probe);
+        err = prepare(q, "1", part->id, " AND rowid BETWEEN ?2 AND ?3 LIMIT 1", &part->probe);
     if (err != ERR_OK)
         return err;
     sqlite3_bind_int64(part->probe, 2, trace << 24);

@@ -27,10 +27,10 @@ int shelf_reserve(struct shelf *s, int64_t from, int64_t to)
         size_t count = s->count == 0 ? 64 : s->count;
         while (count <= last)
             count *= 2;
-        struct shelf_chunk **chunks = realloc(s->chunks, count * sizeof(*chunks));
+        struct shelf_chunk **chunks = realloc(s->chunks, count * sizeof(struct shelf_chunk *));
         if (chunks == NULL)
             return ERR_NOMEM;
-        memset(chunks + s->count, 0, (count - s->count) * sizeof(*chunks));
+        memset(chunks + s->count, 0, (count - s->count) * sizeof(struct shelf_chunk *));
         s->chunks = chunks;
         s->count = count;
     }

@@ -34,12 +34,13 @@ static void free_group(struct group *g)
 
 static int copy_text(struct text from, struct text *out)
 {
-    char *at = malloc(from.len + 1);
+    char *at = calloc(from.len + 1, 1);
+    out->at = at;
+    out->len = from.len;
     if (at == NULL)
         return ERR_NOMEM;
     if (from.len > 0)
         memcpy(at, from.at, from.len);
-    *out = (struct text){at, from.len};
     return ERR_OK;
 }
 

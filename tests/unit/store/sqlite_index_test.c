@@ -201,12 +201,12 @@ static void test_common_word(void **state)
 
 static void test_parts(void **state)
 {
-    search_with(state, &(struct search_limits){1000, 500, 10}, 4);
+    search_with(state, &(struct search_limits){1000, 500, 10}, 3);
 }
 
 static void test_probes(void **state)
 {
-    search_with(state, &(struct search_limits){1000, 1, 1000000}, 4);
+    search_with(state, &(struct search_limits){1000, 1, 1000000}, 3);
 }
 
 /* Ids are found in memory, in segments and after both were made anew. */
