@@ -99,7 +99,8 @@ const struct option_entry option_table[OPTION_COUNT] = {
     [OPTION_DYNAMODB_ENDPOINT_URL] = {"DYNAMODB_ENDPOINT_URL", OPTION_TEXT, NULL, 0, 0, NULL, NULL,
                                       "Where DynamoDB is, if not at AWS's address of the region."},
     [OPTION_AWS_REGION] = {"AWS_REGION", OPTION_TEXT, "eu-central-1", 0, 0, NULL, NULL,
-                           "AWS region of the DynamoDB tables."},
+                           "AWS region of the DynamoDB tables; unset: AWS_DEFAULT_REGION, then "
+                           "the profile in ~/.aws/config."},
     [OPTION_AWS_ACCESS_KEY_ID] = {"AWS_ACCESS_KEY_ID", OPTION_SECRET, NULL, 0, 0, NULL, NULL,
                                   "AWS access key; unset: the credentials file, then the "
                                   "container's and the instance's role."},
