@@ -14,28 +14,10 @@ int db_error(struct store *s, int err, const char *format, ...)
     return err;
 }
 
-static int meaning(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_NOMEM:
-        return ERR_NOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    case SQLITE_TOOBIG:
-        return ERR_RANGE;
-    default:
-        return ERR_IO;
-    }
-}
-
 int db_failed(struct store *s, const char *doing)
 {
     int code = sqlite3_extended_errcode(s->db);
-    int err = meaning(code);
+    int err = statement_error(code);
     (void)db_error(s, err, "%s: cannot %s: %s (code %d, errno %d)", s->path, doing,
                    sqlite3_errmsg(s->db), code, sqlite3_system_errno(s->db));
     if (s->in_transaction) {
@@ -69,35 +51,11 @@ sqlite3_stmt *db_use(struct store *s, enum statement which, int *err)
     return *slot;
 }
 
-static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
-{
-    for (int at = 1; *format != '\0'; format++, at++) {
-        if (*format == 'i' || *format == 'f') {
-            int64_t value = va_arg(args, int64_t);
-            if (*format == 'f' && value < 0)
-                sqlite3_bind_null(st, at);
-            else
-                sqlite3_bind_int64(st, at, value);
-        } else if (*format == 'd') {
-            double value = va_arg(args, double);
-            if (value >= 0)
-                sqlite3_bind_double(st, at, value);
-            else
-                sqlite3_bind_null(st, at);
-        } else if (*format == 't') {
-            sqlite3_bind_text(st, at, va_arg(args, const char *), -1, SQLITE_STATIC);
-        } else {
-            const void *data = va_arg(args, const void *);
-            sqlite3_bind_blob(st, at, data, va_arg(args, int), SQLITE_STATIC);
-        }
-    }
-}
-
 void db_bind(sqlite3_stmt *st, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    bind_all(st, format, args);
+    statement_bind(st, format, args);
     va_end(args);
 }
 
@@ -119,7 +77,7 @@ int db_run(struct store *s, enum statement which, const char *format, ...)
         return err;
     va_list args;
     va_start(args, format);
-    bind_all(st, format, args);
+    statement_bind(st, format, args);
     va_end(args);
     err = db_step(s, st);
     sqlite3_reset(st);
@@ -134,7 +92,7 @@ int db_int(struct store *s, int64_t *out, enum statement which, const char *form
         return err;
     va_list args;
     va_start(args, format);
-    bind_all(st, format, args);
+    statement_bind(st, format, args);
     va_end(args);
     err = db_step(s, st);
     if (err == 1)
@@ -152,10 +110,4 @@ char *db_column_text(sqlite3_stmt *st, int column)
 {
     const unsigned char *text = sqlite3_column_text(st, column);
     return text == NULL ? NULL : strdup((const char *)text);
-}
-
-int64_t db_column_figure(sqlite3_stmt *st, int column)
-{
-    return sqlite3_column_type(st, column) == SQLITE_NULL ? SPAN_UNKNOWN
-                                                          : sqlite3_column_int64(st, column);
 }

@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "store/idfilter.h"
 #include "store/idmap.h"
+#include "store/statement.h"
 #include "store/store.h"
 
 #define DB_APPLICATION_ID 0x6c6c6d74 /* "llmt" */
@@ -182,7 +183,6 @@ int db_run(struct store *s, enum statement which, const char *format, ...);
 int db_int(struct store *s, int64_t *out, enum statement which, const char *format, ...);
 int db_exec(struct store *s, const char *sql);
 char *db_column_text(sqlite3_stmt *st, int column); /* new memory or NULL */
-int64_t db_column_figure(sqlite3_stmt *st, int column);
 
 /* schema.c */
 extern const int db_schema_version;

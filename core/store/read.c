@@ -25,8 +25,8 @@ struct trace *db_read_trace(sqlite3_stmt *st, int at)
     t->start_time = sqlite3_column_int64(st, at + 1);
     t->end_time = sqlite3_column_int64(st, at + 2);
     t->span_count = sqlite3_column_int64(st, at + 3);
-    t->tokens_input = db_column_figure(st, at + 4);
-    t->tokens_output = db_column_figure(st, at + 5);
+    t->tokens_input = statement_figure(st, at + 4);
+    t->tokens_output = statement_figure(st, at + 5);
     if (sqlite3_column_type(st, at + 6) != SQLITE_NULL)
         t->total_cost = sqlite3_column_double(st, at + 6);
     t->name = db_column_text(st, at + 11);

@@ -51,8 +51,8 @@ static struct db_touched *read_totals(sqlite3_stmt *st, int64_t row)
     t->row = row;
     t->last_time = sqlite3_column_int64(st, 1);
     t->span_count = sqlite3_column_int64(st, 2);
-    t->tokens_input = db_column_figure(st, 3);
-    t->tokens_output = db_column_figure(st, 4);
+    t->tokens_input = statement_figure(st, 3);
+    t->tokens_output = statement_figure(st, 4);
     t->cost =
         sqlite3_column_type(st, 5) == SQLITE_NULL ? SPAN_UNKNOWN : sqlite3_column_double(st, 5);
     t->errors = sqlite3_column_int64(st, 6);

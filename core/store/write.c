@@ -238,7 +238,7 @@ static int read_stored(struct store *s, int64_t row, struct stored_span *out)
     out->end_time = sqlite3_column_int64(st, 1);
     out->running = out->end_time == 0;
     out->counted = (struct span_figures){
-        db_column_figure(st, 2), db_column_figure(st, 3),
+        statement_figure(st, 2), statement_figure(st, 3),
         sqlite3_column_type(st, 4) == SQLITE_NULL ? SPAN_UNKNOWN : sqlite3_column_double(st, 4)};
     out->failed = sqlite3_column_int(st, 5) != 0;
     out->destination_count =

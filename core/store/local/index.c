@@ -68,18 +68,7 @@ static int failed(struct local_index *x)
 {
     int code = sqlite3_extended_errcode(x->db);
     log_debug("%s: %s (code %d)", x->path, sqlite3_errmsg(x->db), code);
-    switch (code & 0xff) {
-    case SQLITE_NOMEM:
-        return ERR_NOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    default:
-        return ERR_IO;
-    }
+    return statement_error(code);
 }
 
 sqlite3_stmt *index_prepare(struct local_index *x, const char *sql, int *err)
@@ -99,16 +88,6 @@ int index_step(struct local_index *x, sqlite3_stmt *st)
     return err;
 }
 
-static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
-{
-    for (int i = 1; *format != '\0'; format++, i++) {
-        if (*format == 'i')
-            sqlite3_bind_int64(st, i, va_arg(args, int64_t));
-        else
-            sqlite3_bind_text(st, i, va_arg(args, const char *), -1, SQLITE_STATIC);
-    }
-}
-
 int index_run(struct local_index *x, const char *sql, const char *format, ...)
 {
     int err;
@@ -117,7 +96,7 @@ int index_run(struct local_index *x, const char *sql, const char *format, ...)
         return err;
     va_list args;
     va_start(args, format);
-    bind_all(st, format, args);
+    statement_bind(st, format, args);
     va_end(args);
     while ((err = index_step(x, st)) == 1)
         ;
@@ -133,7 +112,7 @@ int index_get(struct local_index *x, int64_t *out, const char *sql, const char *
         return err;
     va_list args;
     va_start(args, format);
-    bind_all(st, format, args);
+    statement_bind(st, format, args);
     va_end(args);
     err = index_step(x, st);
     if (err == 1)

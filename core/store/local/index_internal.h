@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "store/local/index.h"
+#include "store/statement.h"
 
 #define INDEX_BATCH   4096                /* spans of one transaction */
 #define INDEX_SEGMENT INT64_C(16384)      /* spans whose words are in one table */

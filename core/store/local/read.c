@@ -70,7 +70,7 @@ int local_give_trace(struct backend_session *s, sqlite3_stmt *st, int figures,
         if (err != ERR_OK)
             return err;
     } else {
-        f = (struct figures){sqlite3_column_int64(st, figures), db_column_figure(st, figures + 1),
+        f = (struct figures){sqlite3_column_int64(st, figures), statement_figure(st, figures + 1),
                              column_cost(st, figures + 2)};
     }
     struct stored_trace t = {
@@ -78,8 +78,8 @@ int local_give_trace(struct backend_session *s, sqlite3_stmt *st, int figures,
         .start_time = sqlite3_column_int64(st, 1),
         .end_time = sqlite3_column_int64(st, 2),
         .span_count = sqlite3_column_int64(st, 3),
-        .tokens_input = db_column_figure(st, 4),
-        .tokens_output = db_column_figure(st, 5),
+        .tokens_input = statement_figure(st, 4),
+        .tokens_output = statement_figure(st, 5),
         .total_cost = sqlite3_column_double(st, 6),
         .errors = sqlite3_column_int64(st, 7),
         .running = sqlite3_column_int64(st, 8),

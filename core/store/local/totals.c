@@ -86,9 +86,9 @@ int totals_add_fact(struct totals *t, sqlite3_stmt *st)
     o->spans++;
     o->calls += call;
     o->errors += sqlite3_column_int64(st, 2);
-    o->tokens_input = figure_add(o->tokens_input, db_column_figure(st, 3));
-    o->tokens_output = figure_add(o->tokens_output, db_column_figure(st, 4));
-    o->tokens_cache_read = figure_add(o->tokens_cache_read, db_column_figure(st, 5));
+    o->tokens_input = figure_add(o->tokens_input, statement_figure(st, 3));
+    o->tokens_output = figure_add(o->tokens_output, statement_figure(st, 4));
+    o->tokens_cache_read = figure_add(o->tokens_cache_read, statement_figure(st, 5));
     add_cost(&o->cost, column_known(st, 6));
     if (call && latency >= 0)
         histogram_add(&o->latency, latency, 1);

@@ -34,9 +34,9 @@ static int load_trace(struct backend_session *s, struct touched_trace *t)
         now->calls = sqlite3_column_int64(st, 3);
         now->errors = sqlite3_column_int64(st, 4);
         now->running = sqlite3_column_int64(st, 5);
-        now->tokens_input = sql_column_figure(st, 6);
-        now->tokens_output = sql_column_figure(st, 7);
-        now->tokens_cache_read = sql_column_figure(st, 8);
+        now->tokens_input = statement_figure(st, 6);
+        now->tokens_output = statement_figure(st, 7);
+        now->tokens_cache_read = statement_figure(st, 8);
         now->total_cost = sqlite3_column_double(st, 9);
         now->ttft_ms = sql_column_number(st, 10);
         t->ended = now->end_time != 0;
@@ -99,9 +99,9 @@ static int load_span(struct backend_session *s, struct touched_span *span, int64
         now->end_time = sqlite3_column_int64(st, 2);
         span->ended = now->end_time != 0;
         now->type = (enum span_type)sqlite3_column_int(st, 3);
-        now->tokens_input = sql_column_figure(st, 4);
-        now->tokens_output = sql_column_figure(st, 5);
-        now->tokens_cache_read = sql_column_figure(st, 6);
+        now->tokens_input = statement_figure(st, 4);
+        now->tokens_output = statement_figure(st, 5);
+        now->tokens_cache_read = statement_figure(st, 6);
         now->cost_usd = sql_column_number(st, 7);
         now->ttft_ms = sql_column_number(st, 8);
         if (scratch_copy(&s->batch.scratch, sql_column_text(st, 9), &now->model) != ERR_OK ||

@@ -161,8 +161,8 @@ static int fill_shelf(struct backend_session *s)
         t.now.start_time = sqlite3_column_int64(st, 1);
         t.now.end_time = sqlite3_column_int64(st, 2);
         t.now.errors = sqlite3_column_int64(st, 3);
-        t.now.tokens_input = sql_column_figure(st, 4);
-        t.now.tokens_output = sql_column_figure(st, 5);
+        t.now.tokens_input = statement_figure(st, 4);
+        t.now.tokens_output = statement_figure(st, 5);
         t.now.total_cost = sqlite3_column_double(st, 6);
         t.now.ttft_ms = sql_column_number(st, 7);
         t.now.project_id = sql_column_text(st, 8);

@@ -43,29 +43,12 @@ static bool no_room(struct backend_session *s, int code)
               is_no_room(write_errno(s, SQLITE_FCNTL_JOURNAL_POINTER)))));
 }
 
-static int meaning(struct backend_session *s, int code)
-{
-    if (no_room(s, code))
-        return ERR_FULL;
-    switch (code & 0xff) {
-    case SQLITE_NOMEM:
-        return ERR_NOMEM;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    default:
-        return ERR_IO;
-    }
-}
-
 int sql_failed(struct backend_session *s, const char *doing)
 {
     int code = sqlite3_extended_errcode(s->db);
-    return sql_error(s, meaning(s, code), "%s: cannot %s: %s (code %d, errno %d)", s->b->path,
-                     doing, sqlite3_errmsg(s->db), code, sqlite3_system_errno(s->db));
+    return sql_error(s, no_room(s, code) ? ERR_FULL : statement_error(code),
+                     "%s: cannot %s: %s (code %d, errno %d)", s->b->path, doing,
+                     sqlite3_errmsg(s->db), code, sqlite3_system_errno(s->db));
 }
 
 sqlite3_stmt *sql_use(struct backend_session *s, enum sql which, int *err)
@@ -92,17 +75,9 @@ static void bind_all(sqlite3_stmt *st, const char *format, va_list args)
 {
     for (int at = 1; *format != '\0'; format++, at++) {
         if (*format == 'i' || *format == 'f') {
-            int64_t value = va_arg(args, int64_t);
-            if (*format == 'f' && value < 0)
-                sqlite3_bind_null(st, at);
-            else
-                sqlite3_bind_int64(st, at, value);
+            statement_bind_int(st, at, va_arg(args, int64_t), *format == 'f');
         } else if (*format == 'd') {
-            double value = va_arg(args, double);
-            if (value >= 0)
-                sqlite3_bind_double(st, at, value);
-            else
-                sqlite3_bind_null(st, at);
+            statement_bind_number(st, at, va_arg(args, double));
         } else {
             bind_text(st, at, va_arg(args, struct text), *format == 'b');
         }
@@ -154,12 +129,6 @@ struct text sql_column_text(sqlite3_stmt *st, int column)
         return (struct text){NULL, 0};
     const char *at = sqlite3_column_blob(st, column); /* the bytes as they are: UTF-8 */
     return (struct text){at == NULL ? "" : at, (size_t)sqlite3_column_bytes(st, column)};
-}
-
-int64_t sql_column_figure(sqlite3_stmt *st, int column)
-{
-    return sqlite3_column_type(st, column) == SQLITE_NULL ? SPAN_UNKNOWN
-                                                          : sqlite3_column_int64(st, column);
 }
 
 double sql_column_number(sqlite3_stmt *st, int column)

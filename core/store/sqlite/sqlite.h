@@ -19,6 +19,7 @@
 #include "store/sqlite/ids.h"
 #include "store/sqlite/search.h"
 #include "store/sqlite/shelf.h"
+#include "store/statement.h"
 
 #define SQL_BUSY_MS            10000
 #define SERVICE_APPLICATION_ID 0x6c6c6d73 /* "llms" */
@@ -193,7 +194,6 @@ int sql_run(struct backend_session *s, enum sql which, const char *format, ...);
 int sql_exec(struct backend_session *s, const char *sql);
 /* Columns; NULL is absent, SPAN_UNKNOWN and -1. Texts live until the next step. */
 struct text sql_column_text(sqlite3_stmt *st, int column);
-int64_t sql_column_figure(sqlite3_stmt *st, int column);
 double sql_column_number(sqlite3_stmt *st, int column);
 
 /* ---- schema.c */
