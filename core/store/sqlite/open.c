@@ -86,10 +86,12 @@ static int check_pages(struct backend_session *s)
 static int set_up(struct backend_session *s, int64_t version)
 {
     int err = version == sql_schema_version ? sql_check_schema(s) : ERR_OK;
-    /* page_size and auto_vacuum count only while the file is empty. */
+    /* page_size and auto_vacuum count only while the file is empty; said again, auto_vacuum would
+     * write, for which a full disk has no room. */
+    if (err == ERR_OK && version == 0)
+        err = sql_exec(s, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL");
     if (err == ERR_OK)
-        err = sql_exec(s, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;"
-                          "PRAGMA journal_mode = WAL");
+        err = sql_exec(s, "PRAGMA journal_mode = WAL");
     if (err == ERR_OK && version < sql_schema_version) {
         err = sql_exec(s, "BEGIN IMMEDIATE");
         if (err == ERR_OK)

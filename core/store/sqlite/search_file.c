@@ -144,16 +144,21 @@ static int check_owner(struct backend_session *s)
                      path);
 }
 
-/* Whether the file that is attached is an index of this store, as this version makes it. */
-static bool is_ours(struct backend_session *s)
+/* 1: the file that is attached is an index of this store, as this version makes it; 0: it is not;
+ * else why that cannot be read, which is no reason to make it anew. */
+static int is_ours(struct backend_session *s)
 {
     sqlite3_stmt *st = NULL;
     bool ours = sqlite3_prepare_v2(s->db, "SELECT version, seed FROM search.about", -1, &st,
                                    NULL) == SQLITE_OK &&
                 sqlite3_step(st) == SQLITE_ROW && sqlite3_column_int(st, 0) == SEARCH_VERSION &&
                 sqlite3_column_int64(st, 1) == s->b->meta.seed;
+    const int code = sqlite3_errcode(s->db) & 0xff;
+    const bool unread = code == SQLITE_FULL || code == SQLITE_IOERR || code == SQLITE_CANTOPEN ||
+                        code == SQLITE_BUSY || code == SQLITE_NOMEM;
+    int err = !ours && unread ? sql_failed(s, "read the search index") : ERR_OK;
     sqlite3_finalize(st);
-    return ours;
+    return err != ERR_OK ? err : ours;
 }
 
 static int make(struct backend_session *s)
@@ -185,8 +190,9 @@ int search_open(struct backend_session *s)
     if (err != ERR_OK)
         return err;
     err = search_attach(s);
-    if (err == ERR_OK && is_ours(s))
-        return ERR_OK;
+    int ours = err == ERR_OK ? is_ours(s) : 0;
+    if (ours != 0)
+        return ours < 0 ? ours : ERR_OK;
     (void)sqlite3_exec(s->db, "DETACH search", NULL, NULL, NULL);
     remove_file(s);
     err = make_file(s);
