@@ -16,7 +16,7 @@ json *message_new(const char *role, json **parts)
     return m;
 }
 
-json *message_text(const char *role, json *content)
+json *text_message(const char *role, json *content)
 {
     json *parts;
     json *m = message_new(role, &parts);

@@ -8,7 +8,7 @@
 /* {"role", "parts": []}; parts is set to the borrowed array. */
 json *message_new(const char *role, json **parts);
 /* {"role", "parts": [{"type":"text","content"}]} */
-json *message_text(const char *role, json *content);
+json *text_message(const char *role, json *content);
 
 /* Parts. JSON arguments are taken over; NULL ones are left out. */
 json *part_text(json *content);

@@ -21,7 +21,7 @@ static bool request(struct llm_parser *p, json *body)
     json *parts;
     json *system = json_take(body, "system");
     if (json_text(system) && *json_text(system))
-        json_add(messages, message_text("system", system));
+        json_add(messages, text_message("system", system));
     else
         json_free(system);
     json *message = message_new("user", &parts);

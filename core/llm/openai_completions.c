@@ -17,11 +17,11 @@ static bool request(struct llm_parser *p, json *body)
     json *messages = json_array();
     bool texts = json_is_array(prompt) && json_is_string(json_first(prompt));
     for (json *e = texts ? json_first(prompt) : NULL; e; e = json_next(e))
-        json_add(messages, message_text("user", json_copy(e)));
+        json_add(messages, text_message("user", json_copy(e)));
     if (texts)
         json_free(prompt);
     else if (prompt) /* a text, or an array of token numbers */
-        json_add(messages, message_text("user", prompt));
+        json_add(messages, text_message("user", prompt));
     llm_set_input(p, "messages", messages);
     llm_parameters(p, body);
     return true;

@@ -20,7 +20,7 @@ static bool request(struct llm_parser *p, json *body)
     json *messages = json_array();
     json *instructions = json_take(body, "instructions");
     if (json_is_string(instructions))
-        json_add(messages, message_text("system", instructions));
+        json_add(messages, text_message("system", instructions));
     else
         json_free(instructions);
     responses_input(messages, json_take(body, "input"));

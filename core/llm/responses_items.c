@@ -110,7 +110,7 @@ static void input_item(json *messages, json *item)
 void responses_input(json *messages, json *input)
 {
     if (json_is_string(input)) {
-        json_add(messages, message_text("user", input));
+        json_add(messages, text_message("user", input));
         return;
     }
     for (json *e = json_first(input); json_is_array(input) && e; e = json_next(e))
