@@ -97,10 +97,10 @@ test("a chart is read by keyboard and as a table", async (t) => {
     await plot.focus();
     await page.keyboard.press("End");
     const last = await plot.getAttribute("aria-valuetext");
-    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("ArrowLeft"); // an hour of two calls; of one, of beta, at its start
     await eventually(
         async () =>
-            /alpha-1 \$0\.0\d/.test(await plot.getAttribute("aria-valuetext")) &&
+            /alpha-1 \$0\.0\d|beta-2 \$0\.3/.test(await plot.getAttribute("aria-valuetext")) &&
             (await plot.getAttribute("aria-valuetext")) !== last,
         "values are told",
     );
