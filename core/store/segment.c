@@ -6,30 +6,9 @@
 #include <string.h>
 
 #include "store/db.h"
+#include "store/id_entry.h"
 
-enum { ENTRY_BYTES = 12, CHUNK_ENTRIES = 1024, BATCH_MIN = 16384, BATCH_MAX = 65536 };
-
-static void encode(uint8_t *to, uint64_t key, uint64_t offset)
-{
-    for (int i = 0; i < 8; i++)
-        to[i] = (uint8_t)(key >> (8 * i));
-    for (int i = 0; i < 4; i++)
-        to[8 + i] = (uint8_t)(offset >> (8 * i));
-}
-
-static int64_t entry_key(const uint8_t *entry)
-{
-    uint64_t key = 0;
-    for (int i = 7; i >= 0; i--)
-        key = key << 8 | entry[i];
-    return (int64_t)key;
-}
-
-static int64_t entry_offset(const uint8_t *entry)
-{
-    return (int64_t)((uint32_t)entry[8] | (uint32_t)entry[9] << 8 | (uint32_t)entry[10] << 16 |
-                     (uint32_t)entry[11] << 24);
-}
+enum { CHUNK_ENTRIES = 1024, BATCH_MIN = 16384, BATCH_MAX = 65536 };
 
 /* The first entry of the chunk that is not below the key. */
 static size_t lower_bound(const uint8_t *entries, size_t count, int64_t key)
@@ -37,7 +16,7 @@ static size_t lower_bound(const uint8_t *entries, size_t count, int64_t key)
     size_t low = 0;
     while (count > 0) {
         size_t half = count / 2;
-        if (entry_key(entries + (low + half) * ENTRY_BYTES) < key) {
+        if ((int64_t)id_entry_key(entries + (low + half) * ID_ENTRY_BYTES) < key) {
             low += half + 1;
             count -= half + 1;
         } else {
@@ -52,10 +31,10 @@ static int find_in_chunk(struct store *s, const uint8_t *entries, size_t count, 
                          int64_t key, db_check_fn *check, const uint8_t *id, int64_t *row)
 {
     for (size_t i = lower_bound(entries, count, key); i < count; i++) {
-        const uint8_t *entry = entries + i * ENTRY_BYTES;
-        if (entry_key(entry) != key)
+        const uint8_t *entry = entries + i * ID_ENTRY_BYTES;
+        if ((int64_t)id_entry_key(entry) != key)
             break;
-        *row = first_row + entry_offset(entry);
+        *row = first_row + id_entry_offset(entry);
         int err = check(s, id, *row);
         if (err != ERR_NOENT)
             return err;
@@ -73,7 +52,7 @@ int db_segment_find(struct store *s, enum db_ids_kind kind, int64_t key, db_chec
     db_bind(st, "ii", (int64_t)kind, key);
     while ((err = db_step(s, st)) == 1) {
         const uint8_t *entries = sqlite3_column_blob(st, 0);
-        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ENTRY_BYTES;
+        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ID_ENTRY_BYTES;
         if (entries == NULL)
             continue;
         err = find_in_chunk(s, entries, count, sqlite3_column_int64(st, 1), key, check, id, row);
@@ -95,11 +74,11 @@ int db_segment_range(struct store *s, enum db_ids_kind kind, int64_t low, int64_
     db_bind(st, "iii", (int64_t)kind, low, high);
     while ((err = db_step(s, st)) == 1) {
         const uint8_t *entries = sqlite3_column_blob(st, 0);
-        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ENTRY_BYTES;
+        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ID_ENTRY_BYTES;
         for (size_t i = lower_bound(entries, count, low);
-             i < count && entry_key(entries + i * ENTRY_BYTES) <= high; i++) {
+             i < count && (int64_t)id_entry_key(entries + i * ID_ENTRY_BYTES) <= high; i++) {
             err = each(s, user,
-                       sqlite3_column_int64(st, 1) + entry_offset(entries + i * ENTRY_BYTES));
+                       sqlite3_column_int64(st, 1) + id_entry_offset(entries + i * ID_ENTRY_BYTES));
             if (err != ERR_OK) {
                 sqlite3_reset(st);
                 return err;
@@ -134,14 +113,14 @@ static int write_segment(struct store *s, enum db_ids_kind kind, struct idmap_en
     int64_t segment = sqlite3_last_insert_rowid(s->db);
     for (size_t at = 0; at < count && err == ERR_OK;) {
         size_t n = chunk_length(entries + at, count - at);
-        uint8_t *chunk = malloc(n * ENTRY_BYTES);
+        uint8_t *chunk = malloc(n * ID_ENTRY_BYTES);
         if (chunk == NULL)
             return ERR_NOMEM;
         for (size_t i = 0; i < n; i++)
-            encode(chunk + i * ENTRY_BYTES, entries[at + i].key,
-                   (uint64_t)(entries[at + i].row - first_row));
+            id_entry_put(chunk + i * ID_ENTRY_BYTES, entries[at + i].key,
+                         (uint64_t)(entries[at + i].row - first_row));
         err = db_run(s, CHUNK_INSERT, "iib", segment, (int64_t)entries[at].key, (const void *)chunk,
-                     (int)(n * ENTRY_BYTES));
+                     (int)(n * ID_ENTRY_BYTES));
         free(chunk);
         at += n;
     }
@@ -257,9 +236,10 @@ static int fill(struct store *s, enum db_ids_kind kind, struct db_ids *ids)
     db_bind(st, "ii", (int64_t)kind, ids->filtered);
     while ((err = db_step(s, st)) == 1) {
         const uint8_t *entries = sqlite3_column_blob(st, 0);
-        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ENTRY_BYTES;
+        size_t count = (size_t)sqlite3_column_bytes(st, 0) / ID_ENTRY_BYTES;
         for (size_t i = 0; i < count; i++)
-            idfilter_add(&ids->filter, (uint64_t)entry_key(entries + i * ENTRY_BYTES));
+            idfilter_add(&ids->filter,
+                         (uint64_t)(int64_t)id_entry_key(entries + i * ID_ENTRY_BYTES));
     }
     return err;
 }

@@ -3,36 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/id_entry.h"
 #include "store/sqlite/sqlite.h"
 
-enum { ENTRY_BYTES = 12, CHUNK_BITS = 7, CHUNKS = 1 << CHUNK_BITS };
+enum { CHUNK_BITS = 7, CHUNKS = 1 << CHUNK_BITS };
 enum { SEGMENT_ROWS = 32768, FILTER_MIN = 1 << 18, FILTER_MAX = 1 << 24 };
 
 uint64_t ids_hash(const struct backend *b, struct text id)
 {
     return hash_bytes(b->hash_seed, id.at, id.len);
-}
-
-static void encode(uint8_t *to, uint64_t key, uint64_t offset)
-{
-    for (int i = 0; i < 8; i++)
-        to[i] = (uint8_t)(key >> (8 * i));
-    for (int i = 0; i < 4; i++)
-        to[8 + i] = (uint8_t)(offset >> (8 * i));
-}
-
-static uint64_t entry_key(const uint8_t *entry)
-{
-    uint64_t key = 0;
-    for (int i = 7; i >= 0; i--)
-        key = key << 8 | entry[i];
-    return key;
-}
-
-static int64_t entry_offset(const uint8_t *entry)
-{
-    return (int64_t)((uint32_t)entry[8] | (uint32_t)entry[9] << 8 | (uint32_t)entry[10] << 16 |
-                     (uint32_t)entry[11] << 24);
 }
 
 /* Hashes are spread evenly, so that their first bits say which chunk of a segment has them. */
@@ -62,19 +41,19 @@ static int find_in_chunk(struct backend_session *s, enum ids_kind kind, struct t
 {
     const uint8_t *entries = (const uint8_t *)chunk.at;
     size_t low = 0;
-    size_t count = chunk.len / ENTRY_BYTES;
+    size_t count = chunk.len / ID_ENTRY_BYTES;
     size_t end = count;
     while (count > 0) {
         size_t half = count / 2;
-        if (entry_key(entries + (low + half) * ENTRY_BYTES) < key) {
+        if (id_entry_key(entries + (low + half) * ID_ENTRY_BYTES) < key) {
             low += half + 1;
             count -= half + 1;
         } else {
             count = half;
         }
     }
-    for (; low < end && entry_key(entries + low * ENTRY_BYTES) == key; low++) {
-        *row = first_row + entry_offset(entries + low * ENTRY_BYTES);
+    for (; low < end && id_entry_key(entries + low * ID_ENTRY_BYTES) == key; low++) {
+        *row = first_row + id_entry_offset(entries + low * ID_ENTRY_BYTES);
         int err = check_row(s, kind, id, *row);
         if (err != ERR_NOENT)
             return err;
@@ -130,8 +109,8 @@ int ids_add(struct backend *b, enum ids_kind kind, uint64_t hash, int64_t row)
 static void filter_chunk(struct idfilter *filter, struct text chunk)
 {
     const uint8_t *entries = (const uint8_t *)chunk.at;
-    for (size_t at = 0; at + ENTRY_BYTES <= chunk.len; at += ENTRY_BYTES)
-        idfilter_add(filter, entry_key(entries + at));
+    for (size_t at = 0; at + ID_ENTRY_BYTES <= chunk.len; at += ID_ENTRY_BYTES)
+        idfilter_add(filter, id_entry_key(entries + at));
 }
 
 static int fill_filter(struct backend_session *s, enum ids_kind kind)
@@ -192,13 +171,14 @@ static int by_key(const void *a, const void *b)
 static int write_chunk(struct backend_session *s, int64_t segment,
                        const struct idmap_entry *entries, size_t count, int64_t first_row)
 {
-    uint8_t *bytes = malloc(count * ENTRY_BYTES);
+    uint8_t *bytes = malloc(count * ID_ENTRY_BYTES);
     if (bytes == NULL)
         return ERR_NOMEM;
     for (size_t i = 0; i < count; i++)
-        encode(bytes + i * ENTRY_BYTES, entries[i].key, (uint64_t)(entries[i].row - first_row));
+        id_entry_put(bytes + i * ID_ENTRY_BYTES, entries[i].key,
+                     (uint64_t)(entries[i].row - first_row));
     int err = sql_run(s, SQL_CHUNK_PUT, "ib", chunk_row(segment, entries[0].key),
-                      (struct text){(char *)bytes, count * ENTRY_BYTES});
+                      (struct text){(char *)bytes, count * ID_ENTRY_BYTES});
     free(bytes);
     return err;
 }
