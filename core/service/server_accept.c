@@ -78,7 +78,7 @@ static void serve(struct accepter *a, const struct listener *l, int fd,
         connections_close(all, fd);
 }
 
-/* False: there are no descriptors left for now. */
+/* False: there are no descriptors left at the moment. */
 static bool accept_some(struct accepter *a, const struct listener *l)
 {
     for (int i = 0; i < AT_ONCE; i++) {

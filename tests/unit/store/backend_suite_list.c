@@ -79,7 +79,7 @@ static bool named_c(int i)
 {
     return i == 2;
 }
-static bool by_claude(int i)
+static bool odd(int i)
 {
     return i % 2 == 1;
 }
@@ -127,7 +127,7 @@ static void test_filters(void **state)
     expect_those((struct stored_filter){.name = text_of("TRACE c")}, named_c);
     expect_those((struct stored_filter){.name = text_of("e")}, every);
     expect_those((struct stored_filter){.name = text_of("%")}, none);
-    expect_those((struct stored_filter){.model = text_of("Claude")}, by_claude);
+    expect_those((struct stored_filter){.model = text_of("Claude")}, odd);
     expect_those((struct stored_filter){.model = text_of("claude_3")}, none);
     expect_those((struct stored_filter){.status = STORED_RUNNING}, running);
     expect_those((struct stored_filter){.status = STORED_ERROR}, failed);
